@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Namespaces: names, opening, joining. Facts: namespaces(7), setns(2), ioctl_ns(2). */
+#pragma once
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct ns_kind {
+    const char *name; /* as in /proc/PID/ns */
+    int flag;         /* CLONE_NEW* */
+};
+extern const struct ns_kind ns_kinds[]; /* user first; ends with name NULL */
+
+/* ns_open - open /proc/@pid/ns/@name (pid 0: self). CLOEXEC fd or -errno. */
+int ns_open(pid_t pid, const char *name);
+/* ns_same - are the two namespace fds the same namespace? 1, 0 or -errno (fstat(2): st_dev and st_ino). */
+int ns_same(int a, int b);
+/* ns_is_initial_user - does this process live in the initial user namespace? (its inode number is fixed, PROC_USER_INIT_INO in linux/proc_ns.h) */
+bool ns_is_initial_user(void);
+/* ns_join - setns(2); skips a namespace that is already ours (joining the own user namespace is EINVAL). */
+int ns_join(int fd, int flag);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes: pidfds, helper programs, exit statuses. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/log.h"
+
+int pidfd_open_(pid_t pid);         /* CLOEXEC fd or -errno (pidfd_open(2)) */
+int pidfd_signal(int pidfd, int sig); /* pidfd_send_signal(2) */
+/* pidfd_wait - reap exactly this child, waiting at most @timeout_ms (-1: for ever). 0 and *ret_status as of waitpid(2), -ETIMEDOUT, -ECHILD. */
+int pidfd_wait(int pidfd, int timeout_ms, int *ret_status);
+
+/* proc_clone - fork(2) with namespace flags (clone3(2)) and a pidfd. Return: pid in the parent, 0 in the child, -errno. */
+pid_t proc_clone(uint64_t ns_flags, int *ret_pidfd);
+
+/* proc_die_with_parent - PR_SET_PDEATHSIG SIGKILL, then check that @parent still is the parent (-ESRCH if not; pass 0 from inside a new pid namespace). */
+int proc_die_with_parent(pid_t parent);
+
+/**
+ * proc_run - run a helper program to its end and collect its stderr
+ * @argv: argv[0] is looked up by the caller (absolute path)
+ * @ret_status: wait status; a death by signal is visible there (WIFSIGNALED), never taken for success
+ * @err: first line(s) of its stderr; may be NULL
+ *
+ * stdin is /dev/null; every other fd is closed. Blocks until the program ends or @timeout_ms passed (killed, -ETIMEDOUT).
+ * @out/@out_size: its stdout, NUL-terminated, truncated to fit; may be NULL/0.
+ */
+int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason *err, char *out, size_t out_size);
+
+/* proc_which - find an executable regular file in $PATH (or @name itself when it has a slash). 0 or -ENOENT. @ret: PATH_MAX bytes. */
+int proc_which(const char *name, char *ret);
+
+/* How a death by signal becomes an exit status: 128+N as shells do, or 255 as rootlesskit does. */
+enum exit_style { EXIT_SHELL, EXIT_ROOTLESSKIT };
+int proc_exit_code(int wait_status, enum exit_style style);
+
+/* proc_caps_effective - the effective capabilities of this process (capget(2)) as a bit mask. */
+int proc_caps_effective(uint64_t *ret);
+bool proc_has_cap(unsigned cap);

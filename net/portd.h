@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inbound engine: accepts on listeners of the host's netns, dials in the child's netns, relays. A process of its own. */
+#pragma once
+#include <stdbool.h>
+#include <netinet/in.h>
+
+struct portd_config {
+    int sync_fd;   /* commands (SYNC_PORT_ADD/DEL) and EOF = end */
+    int userns_fd; /* the child's; joined first; -1: stay */
+    int netns_fd;  /* the child's; joined; -1: stay */
+    bool source_ip_transparent;
+    bool sandbox, seccomp;
+};
+void portd_config_init(struct portd_config *c);
+
+/* portd_serve - join, sandbox, send SYNC_UP, serve until EOF. As netd_serve(): in a forked, single-purpose process. Return: exit status. */
+int portd_serve(const struct portd_config *c);
