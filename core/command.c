@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/command.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/log.h"
+#include "core/parse.h"
+#include "core/strv.h"
+
+extern char **environ;
+
+enum { ACTIVATION_MAX = 1024 };
+
+unsigned command_find_activation(void)
+{
+    const char *pid_text = getenv("LISTEN_PID"), *n_text = getenv("LISTEN_FDS");
+    pid_t pid;
+    uint64_t n;
+    if (!pid_text || !n_text || parse_pid(pid_text, &pid) < 0 || parse_uint(n_text, 1, ACTIVATION_MAX, &n) < 0)
+        return 0;
+    return pid == getpid() ? (unsigned)n : 0;
+}
+
+static void set_listen_pid(const struct command *c)
+{
+    if (!c->listen_fds)
+        return;
+    char text[16];
+    snprintf(text, sizeof(text), "%d", (int)getpid());
+    setenv("LISTEN_PID", text, 1);
+    for (unsigned i = 0; i < c->listen_fds; i++)
+        fd_set_cloexec(3 + (int)i, false);
+}
+
+static void exec_script(char *const *argv, const char *path)
+{
+    size_t n = 0;
+    while (argv[n])
+        n++;
+    const char **words = calloc(n + 2, sizeof(*words));
+    if (!words)
+        return;
+    words[0] = "sh";
+    words[1] = path;
+    for (size_t i = 1; i < n; i++)
+        words[i + 1] = argv[i];
+    execve("/bin/sh", (char *const *)(uintptr_t)words, environ);
+    free(words);
+}
+
+/* execvp(3), but with the reason kept apart: EACCES anywhere beats ENOENT. Returns the errno. */
+static int exec_search(char *const *argv)
+{
+    const char *name = argv[0];
+    if (strchr(name, '/')) {
+        execve(name, argv, environ);
+        if (errno == ENOEXEC)
+            exec_script(argv, name);
+        return errno;
+    }
+    if (!*name)
+        return ENOENT;
+    const char *path = getenv("PATH");
+    if (!path)
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    int err = ENOENT;
+    for (;;) {
+        char full[PATH_MAX];
+        size_t n = strcspn(path, ":");
+        if (str_format(full, sizeof(full), "%.*s/%s", n ? (int)n : 1, n ? path : ".", name) == 0) {
+            execve(full, argv, environ);
+            if (errno == ENOEXEC)
+                exec_script(argv, full);
+            if (errno != ENOENT && errno != ENOTDIR)
+                err = errno;
+        }
+        if (!path[n])
+            return err;
+        path += n + 1;
+    }
+}
+
+void command_exec(const struct command *c)
+{
+    set_listen_pid(c);
+    sigprocmask(SIG_SETMASK, &c->mask, NULL);
+    int err = exec_search(c->argv);
+    bool missing = err == ENOENT || err == ENOTDIR;
+    if (missing && !strchr(c->argv[0], '/'))
+        log_error("cannot run '%s': not found in PATH", c->argv[0]);
+    else
+        log_errno(err, "cannot run '%s'", c->argv[0]);
+    if (c->style == EXIT_ROOTLESSKIT)
+        _exit(1);
+    _exit(missing ? 127 : 126);
+}
+
+/* Collect every child that has ended; true once @pid is among them. */
+static bool reap(pid_t pid, int *ret_status)
+{
+    bool done = false;
+    for (;;) {
+        int status;
+        pid_t got = waitpid(-1, &status, WNOHANG);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return done;
+        if (got == pid) {
+            *ret_status = status;
+            done = true;
+        }
+    }
+}
+
+int command_reap(const struct command *c)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        if (c->own_session)
+            setsid();
+        command_exec(c);
+    }
+    /* What the command holds open must not be kept open by its reaper (a pipe's end, a terminal). */
+    fd_close_all_but(3, NULL, 0);
+    for (;;) {
+        siginfo_t si;
+        int sig = sigwaitinfo(&all, &si);
+        if (sig < 0)
+            continue;
+        int status;
+        if (sig == SIGCHLD) {
+            if (reap(pid, &status))
+                return proc_exit_code(status, c->style);
+        } else if (si.si_code <= 0 && sig != SIGPIPE && sig != SIGURG) {
+            kill(pid, sig);
+        }
+    }
+}
