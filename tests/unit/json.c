@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/json: what is read, what is refused and where, what is written. */
+#include "core/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+
+static struct json_error err;
+
+static struct json_doc *must_read(const char *text)
+{
+    struct json_doc *doc;
+
+    if (json_read(text, strlen(text), 1 << 20, &doc, &err) < 0)
+        bail_out("%s at byte %zu: %s", text, err.offset, err.text);
+    return doc;
+}
+
+static void refused(const char *text, size_t len, size_t offset, const char *path, const char *what)
+{
+    struct json_doc *doc = NULL;
+    int r = json_read(text, len, 1 << 20, &doc, &err);
+
+    is_int(r, -EBADMSG, "%s is refused", what);
+    is_int(err.offset, offset, "%s: the offset (%s)", what, err.text);
+    is_str(err.path.text, path, "%s: the path", what);
+    ok(doc == NULL, "%s: no document", what);
+    if (r == 0)
+        json_doc_free(doc);
+}
+
+#define refused_str(text, ...) refused(text, sizeof(text) - 1, __VA_ARGS__)
+
+static void test_refusals(void)
+{
+    char deep[300], path[300] = ".";
+    struct json_doc *doc = NULL;
+
+    refused_str("", 0, ".", "nothing");
+    refused_str("{\"a\":1,\"b\":{\"c\":2,\"c\":3}}", 18, ".b.c", "a duplicate key");
+    refused_str("[0,{\"a\\u0062\":1,\"ab\":1}]", 16, ".[1].ab", "a duplicate key written otherwise");
+    refused_str("{\"a\":[1,\"\xff\"]}", 9, ".a[1]", "invalid UTF-8");
+    refused_str("\"\xed\xa0\x80\"", 1, ".", "a surrogate in UTF-8");
+    refused_str("[\"\\ud800\"]", 8, ".[0]", "a lone surrogate");
+    refused_str("\xef\xbb\xbf{}", 0, ".", "a byte order mark");
+    refused_str("{} x", 3, ".", "trailing data");
+    refused_str("{}\0", 2, ".", "a trailing NUL");
+    refused_str("{\"a\":1,}", 6, ".a", "a trailing comma");
+    refused_str("{\"linux\":{\"x y\": /* */ 1}}", 17, ".linux[\"x y\"]", "a comment");
+    refused_str("[01]", 1, ".[0]", "a leading zero");
+    refused_str("[NaN]", 1, ".[0]", "NaN");
+    refused_str("{'a':1}", 1, ".", "single quotes");
+    refused_str("\"a\nb\"", 2, ".", "a raw control character");
+    refused_str("[1", 2, ".[0]", "a cut text");
+    memset(deep, '[', sizeof(deep));
+    for (size_t i = 0; i < 83; i++)
+        strcat(path, "[0]");
+    strcat(path, "...");
+    refused(deep, 129, 128, path, "129 levels");
+    memset(deep + 128, ']', 128);
+    is_int(json_read(deep, 256, 256, &doc, &err), 0, "128 levels are read");
+    json_doc_free(doc);
+}
+
+static void writes(struct json_doc *doc, enum json_style style, const char *want, const char *what)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    is_int(json_write(doc, json_root(doc), style, &text, &len), 0, "%s: written", what);
+    is_str(text, want, "%s: the text", what);
+    is_int(len, strlen(want), "%s: its length", what);
+    free(text);
+}
+
+static void test_round_trip(void)
+{
+    static const char text[] = "{\"z\":18446744073709551615,\"a\":[1.0,1e3,-0,123456789012345678901234567890,"
+                               "0.1000],\"\":null,\"\u00e9\":{}}";
+    struct json_doc *doc = must_read(text);
+
+    writes(doc, JSON_COMPACT, text, "order and numbers");
+    json_doc_free(doc);
+}
+
+static void test_looking(void)
+{
+    struct json_doc *doc = must_read(
+        "{\"u\":18446744073709551615,\"big\":18446744073709551616,\"n\":-9223372036854775808,"
+        "\"f\":1.0,\"e\":1e3,\"t\":true,\"s\":\"x\",\"nul\":\"a\\u0000b\",\"l\":[1,[],{}],\"m0\":-0}");
+    struct json *root = json_root(doc);
+    uint64_t u = 7;
+    int64_t i = 7;
+    bool b = false;
+    const char *s = NULL;
+    size_t len = 0;
+
+    is_int(json_get_uint(root, "u", 0, UINT64_MAX, &u), 0, "2^64-1 is read");
+    ok(u == UINT64_MAX, "2^64-1 has its value");
+    is_int(json_get_uint(root, "big", 0, UINT64_MAX, &u), -ERANGE, "2^64 is too large");
+    is_int(json_get_uint(root, "n", 0, UINT64_MAX, &u), -ERANGE, "a negative number is not unsigned");
+    is_int(json_get_int(root, "n", INT64_MIN, INT64_MAX, &i), 0, "-2^63 is read");
+    ok(i == INT64_MIN, "-2^63 has its value");
+    is_int(json_get_int(root, "u", INT64_MIN, INT64_MAX, &i), -ERANGE, "2^64-1 is not signed");
+    is_int(json_get_uint(root, "f", 0, 9, &u), -EINVAL, "1.0 is not written as an integer");
+    is_int(json_get_uint(root, "e", 0, 9999, &u), -EINVAL, "1e3 is not written as an integer");
+    is_int(json_get_uint(root, "m0", 0, 9999, &u), -EINVAL, "-0 is not written as an integer");
+    is_int(json_get_uint(root, "s", 0, 9, &u), -EINVAL, "a string is no number");
+    is_int(json_get_uint(root, "none", 0, 9, &u), -ENOENT, "a missing member");
+    is_int(json_get_bool(root, "t", &b), 0, "a boolean");
+    ok(b, "true is true");
+    is_int(json_get_bool(root, "u", &b), -EINVAL, "a number is no boolean");
+    is_int(json_get_str(root, "s", &s), 0, "a string");
+    is_str(s, "x", "its text");
+    is_int(json_get_str(root, "nul", &s), -EINVAL, "a string with a NUL is no C string");
+    ok(json_strn(json_get(root, "nul"), &len) && len == 3, "but can be had with its length");
+    is_int(json_count(json_get(root, "l")), 3, "elements");
+    is_int(json_type(json_at(json_get(root, "l"), 2)), JSON_OBJECT, "the third is an object");
+    is_int(json_type(json_at(json_get(root, "l"), 3)), JSON_NONE, "there is no fourth");
+    ok(json_get(json_get(root, "no"), "way") == NULL, "looking into nothing gives nothing");
+    is_str(json_type_name(NULL), "missing", "the name of nothing");
+    json_doc_free(doc);
+}
+
+static void test_removing(void)
+{
+    struct json_doc *doc = must_read("{\"a\":[0,1,2,3,4,5],\"b\":1,\"c\":2}");
+    struct json *root = json_root(doc);
+
+    json_foreach(it, json_get(root, "a")) if (it.index % 2 == 0) json_it_remove(&it);
+    else json_it_replace(&it, json_new_uint(doc, it.index * 10));
+    json_foreach(it, root) if (it.index == 0) json_it_replace(&it, json_copy(doc, it.value));
+    else json_it_remove(&it);
+    writes(doc, JSON_COMPACT, "{\"a\":[10,30,50]}", "what is left");
+    json_foreach(it, json_get(root, "a")) json_it_remove(&it);
+    json_insert(doc, json_get(root, "a"), 5, json_new_str(doc, "end"));
+    json_insert(doc, json_get(root, "a"), 0, json_new_str(doc, "start"));
+    json_set(doc, root, "b", json_new_null(doc));
+    json_set(doc, root, "a", json_copy(doc, json_get(root, "a")));
+    writes(doc, JSON_COMPACT, "{\"a\":[\"start\",\"end\"],\"b\":null}", "emptied and filled");
+    ok(json_remove(root, "a") != NULL && json_remove(root, "a") == NULL, "a member goes once");
+    writes(doc, JSON_INDENT, "{\n  \"b\": null\n}\n", "indented");
+    json_doc_free(doc);
+}
+
+static void test_building(void)
+{
+    struct json_doc *doc json_auto = NULL, *bad json_auto = NULL;
+    struct json *o, *a;
+    char *text = NULL;
+
+    if (json_doc_new(&doc) < 0 || json_doc_new(&bad) < 0)
+        bail_out("no memory");
+    o = json_new_object(doc);
+    a = json_new_array(doc);
+    json_add_str(doc, o, "s", "a\"\\\n");
+    json_add_uint(doc, o, "u", UINT64_MAX);
+    json_add_int(doc, o, "i", INT64_MIN);
+    json_add_bool(doc, o, "b", true);
+    json_add_null(doc, o, "n");
+    json_append_str(doc, a, "x");
+    json_append(doc, a, json_new_raw(doc, "1.50"));
+    json_add(doc, o, "a", a);
+    is_int(json_write(doc, o, JSON_COMPACT, &text, NULL), 0, "an object is built");
+    is_str(
+        text,
+        "{\"s\":\"a\\\"\\\\\\n\",\"u\":18446744073709551615,\"i\":-9223372036854775808,\"b\":true,\"n\":null,"
+        "\"a\":[\"x\",1.50]}",
+        "and written");
+    free(text);
+    text = NULL;
+    o = json_new_object(bad);
+    json_add_str(bad, o, "s", "\xff");
+    is_int(json_write(bad, o, JSON_COMPACT, &text, NULL), -EILSEQ, "invalid UTF-8 is not written");
+    json_append(bad, o, json_new_null(bad));
+    is_int(json_write(bad, o, JSON_COMPACT, &text, NULL), -EINVAL, "appending to an object sticks");
+    ok(text == NULL, "and nothing is returned");
+}
+
+static void test_limits(void)
+{
+    struct json_doc *doc = NULL;
+    size_t n = 2 * (JSON_MAX_VALUES + 1);
+    char *many = malloc(n);
+
+    is_int(json_read("[1,2]", 5, 4, &doc, &err), -EFBIG, "larger than the caller allows");
+    is_int(json_read("[1,2]", 5, 4, &doc, NULL), -EFBIG, "the error is optional");
+    is_int(json_read("[1,2", 4, 4, &doc, NULL), -EBADMSG, "also for bad JSON");
+    if (!many)
+        bail_out("no memory");
+    for (size_t i = 0; i < n; i += 2)
+        memcpy(many + i, "0,", 2);
+    many[0] = '[';
+    is_int(json_read(many, n, n, &doc, &err), -EBADMSG, "too many values");
+    is_str(err.text, "more than 1048576 values", "says so");
+    free(many);
+}
+
+int main(void)
+{
+    test_refusals();
+    test_round_trip();
+    test_looking();
+    test_removing();
+    test_building();
+    test_limits();
+    return done_testing();
+}
