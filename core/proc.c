@@ -278,6 +278,6 @@ int proc_caps_effective(uint64_t *ret)
 
 bool proc_has_cap(unsigned cap)
 {
-    uint64_t caps;
+    uint64_t caps = 0;
     return proc_caps_effective(&caps) == 0 && (caps >> cap & 1);
 }
