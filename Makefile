@@ -21,7 +21,7 @@ UNITS   := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*.c)))
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/driver.c,$(sort $(wildcard tests/fuzz/*.c))))
 
 # ---------------------------------------------------------------- flags
-WARN  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+WARN  := -Wall -Wextra -Werror -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 CBASE := -std=gnu11 $(WARN) -D_GNU_SOURCE -DROOTLET_VERSION='"$(VERSION)"' -I. -g -fstack-protector-strong -MMD -MP
 
 # The static build: sections that nobody uses are left out; the name of this folder stays out of the bytes.

@@ -8,8 +8,6 @@
 #include "core/log.h"
 #include "core/parse.h"
 
-static const char *const tristate_values[] = {"auto", "true", "false", NULL};
-
 static bool is_end(const struct opt *o)
 {
     return !o->name && !o->help;
@@ -69,12 +67,13 @@ static int set_enum(const struct opt *o, const char *const *values, int *target,
     size_t n = 0;
     struct strbuf all = {0};
     for (; values[n]; n++) {
-        if (!strcmp(values[n], value)) {
+        if (*value && !strcmp(values[n], value)) {
             *target = (int)n;
             strbuf_done(&all);
             return 0;
         }
-        strbuf_addf(&all, "%s%s", n ? ", " : "", values[n]);
+        if (*values[n]) /* an empty name stands for "not given" */
+            strbuf_addf(&all, "%s%s", all.len ? ", " : "", values[n]);
     }
     const char *near = opt_suggest(value, values, n);
     if (near)
@@ -117,18 +116,6 @@ static int apply(const struct opt *o, void *target, const char *value)
         *(bool *)at = v;
         return 0;
     }
-    case OPT_TRISTATE: {
-        bool v;
-        if (!value) {
-            *(int *)at = TRI_TRUE;
-            return 0;
-        }
-        if (parse_bool(value, &v) == 0) {
-            *(int *)at = v ? TRI_TRUE : TRI_FALSE;
-            return 0;
-        }
-        return set_enum(o, tristate_values, at, value);
-    }
     case OPT_STR: *(const char **)at = value; return 0;
     case OPT_LIST: {
         int r = strv_add(at, value);
@@ -166,7 +153,7 @@ static int value_of(struct scan *s, const struct opt *o, const char *attached, c
 
 static bool takes_value(const struct opt *o)
 {
-    return o->kind != OPT_FLAG && o->kind != OPT_TRISTATE;
+    return o->kind != OPT_FLAG;
 }
 
 static int parse_long(struct scan *s, const char *name)
@@ -260,7 +247,6 @@ static const char *placeholder(const struct opt *o)
     if (o->arg)
         return o->arg;
     switch (o->kind) {
-    case OPT_TRISTATE: return "auto|true|false";
     case OPT_STR:
     case OPT_LIST: return "VALUE";
     case OPT_UINT: return "N";

@@ -26,13 +26,11 @@
 enum opt_kind {
     OPT_HEADING, /* no name: .help is a heading in --help; no heading and no name: end of table */
     OPT_FLAG,    /* bool */
-    OPT_TRISTATE,/* int: index into "auto", "true", "false"; a bare --name means true */
     OPT_STR,     /* const char * */
     OPT_LIST,    /* struct strv; repeatable */
     OPT_UINT,    /* uint32_t, .min..max */
-    OPT_ENUM,    /* int: index into .values (NULL-terminated) */
+    OPT_ENUM,    /* int: index into .values (NULL-terminated); a value "" cannot be given: it stands for "not given" */
 };
-enum { TRI_AUTO, TRI_TRUE, TRI_FALSE };
 
 struct opt {
     const char *name; /* long name without dashes */

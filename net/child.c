@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/child.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/copyup.h"
+#include "core/fd.h"
+#include "core/log.h"
+#include "core/ns.h"
+#include "core/sync.h"
+
+/* Tell the supervisor that the cause is on the terminal already, and end. */
+_Noreturn static void fail(const struct child *c, int r)
+{
+    int32_t err = r;
+    sync_send(c->sync_fd, SYNC_FAILED, &err, sizeof(err), NULL, 0);
+    _exit(1);
+}
+
+/* Wait for a message of the supervisor. When it is gone, it has said why, or was killed: there is nothing to add. */
+static void await(const struct child *c, enum sync_msg want)
+{
+    sync_in_auto struct sync_in in = {0};
+    struct reason why;
+    int r = sync_expect(c->sync_fd, want, &in, SYNC_TIMEOUT_MS, "supervisor", &why);
+    if (r == -ECONNRESET)
+        _exit(1);
+    if (r < 0) {
+        log_error("%s", why.text);
+        fail(c, r);
+    }
+}
+
+static void child_wait_mapped(const struct child *c)
+{
+    /* In a new pid namespace getppid(2) is 0; a parent that died before this shows as EOF in await(). */
+    if (proc_die_with_parent(c->cfg->pidns ? 0 : c->parent) < 0)
+        _exit(1);
+    await(c, SYNC_MAPPED);
+    int r = idmap_become_root();
+    if (r < 0)
+        fail(c, log_errno(r, "cannot become root of the new user namespace"));
+    /* A change of ids would have cleared both (prctl(2)). */
+    proc_die_with_parent(0);
+    prctl(PR_SET_DUMPABLE, 1);
+}
+
+bool child_has_netns(const struct instance_config *cfg)
+{
+    return cfg->net != NET_HOST;
+}
+
+/* In the new netns: the interface, its addresses and routes; what the supervisor needs goes to it. */
+static int make_network(const struct child *c, bool detached)
+{
+    const struct instance_config *cfg = c->cfg;
+    struct child_net msg = {.kind = LINK_AUTO, .detached = detached};
+    struct link link = {.fd = -1};
+    struct reason why = {{0}};
+    int fds[2];
+    size_t n = 0;
+    int r;
+    if (cfg->net == NET_NONE) {
+        r = link_lo_up();
+        if (r < 0)
+            return log_errno(r, "cannot bring up lo in the new network namespace");
+    } else {
+        r = link_create(cfg->link, cfg->ifname, cfg->plan.mtu, NULL, -1, &link, &why);
+        if (r == 0)
+            r = link_configure(&link, &cfg->plan, &why);
+        if (r < 0) {
+            fd_close(&link.fd);
+            log_error("%s", why.text);
+            return r;
+        }
+        msg.kind = link.kind;
+        fds[n++] = link.fd;
+    }
+    fd_auto int netns = -1;
+    if (detached) {
+        netns = ns_open(0, "net");
+        if (netns < 0)
+            return log_errno(netns, "cannot open the new network namespace");
+        r = mount_bind_ns("net", c->sd->dir_fd, "netns", &why);
+        if (r < 0) {
+            log_error("cannot keep the network namespace at '%s/netns': %s", c->sd->path, why.text);
+            return r;
+        }
+        fds[n++] = netns;
+    }
+    r = sync_send(c->sync_fd, SYNC_NET, &msg, sizeof(msg), fds, n);
+    fd_close(&link.fd);
+    return r < 0 ? log_errno(r, "cannot hand the link to the supervisor") : 0;
+}
+
+/*
+ * With a detached netns the command stays outside it, and there is no way back from inside the user namespace
+ * (setns(2) to the host's netns needs CAP_SYS_ADMIN over it): a process of its own goes in, and ends.
+ */
+static void make_detached_network(const struct child *c)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        fail(c, log_errno(errno, "cannot fork"));
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNET) < 0) {
+            log_errno(errno, "cannot make a network namespace (is user.max_net_namespaces reached?)");
+            _exit(1);
+        }
+        _exit(make_network(c, true) < 0);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            fail(c, log_errno(errno, "cannot wait for the process that makes the network"));
+    if (status)
+        fail(c, -EIO);
+}
+
+static void child_network(const struct child *c)
+{
+    if (!child_has_netns(c->cfg))
+        return;
+    if (c->cfg->detach_netns) {
+        make_detached_network(c);
+        return;
+    }
+    int r = make_network(c, false);
+    if (r < 0)
+        fail(c, r);
+}
+
+static void bind_own_file(const struct child *c, const char *name, bool etc_is_own)
+{
+    char src[PATH_MAX], dst[64];
+    struct reason why;
+    if (statedir_join(c->sd, name, src) < 0)
+        fail(c, log_errno(-ENAMETOOLONG, "cannot name '%s' in the state directory", name));
+    snprintf(dst, sizeof(dst), "/etc/%s", name);
+    int r = mount_bind_file(src, dst, etc_is_own, &why);
+    if (r == -ENOENT)
+        log_debug("no '%s' here: name lookups use what the program has built in", dst);
+    else if (r < 0)
+        log_warn("cannot put our own file over '%s': %s (use --copy-up=/etc)", dst, why.text);
+}
+
+static void mount_etc_files(const struct child *c)
+{
+    bool own = copyup_has(c->cfg->copy_up.v, c->cfg->copy_up.n, "/etc");
+    if (!own)
+        log_warn("/etc is not copied up: the host may replace the mounted /etc/resolv.conf and /etc/hosts at any "
+                 "time, and they vanish then (add --copy-up=/etc)");
+    bind_own_file(c, "resolv.conf", own);
+    bind_own_file(c, "hosts", own);
+}
+
+static void child_mounts(const struct child *c)
+{
+    const struct instance_config *cfg = c->cfg;
+    struct reason why;
+    int r = mount_set_propagation(cfg->propagation, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
+        fail(c, r);
+    }
+    if (cfg->copy_up.n) {
+        r = copyup_dirs(cfg->copy_up.v, cfg->copy_up.n, cfg->propagation, &why);
+        if (r < 0) {
+            log_error("%s", why.text);
+            fail(c, r);
+        }
+    }
+    bool own_netns = child_has_netns(cfg) && !cfg->detach_netns;
+    if (own_netns) {
+        r = mount_sys(&why);
+        if (r < 0 || r == MOUNT_KEPT)
+            log_warn("%s", why.text);
+    }
+    if (cfg->pidns) {
+        r = mount_proc(&why);
+        if (r < 0 || r == MOUNT_KEPT)
+            log_warn("%s", why.text);
+    }
+    if (own_netns && cfg->net != NET_NONE)
+        mount_etc_files(c);
+}
+
+static void child_environment(const struct child *c)
+{
+    char euid[16], egid[16];
+    snprintf(euid, sizeof(euid), "%u", c->parent_euid);
+    snprintf(egid, sizeof(egid), "%u", c->parent_egid);
+    if (setenv("ROOTLESSKIT_STATE_DIR", c->sd->path, 1) < 0 || setenv("ROOTLESSKIT_PARENT_EUID", euid, 1) < 0 ||
+        setenv("ROOTLESSKIT_PARENT_EGID", egid, 1) < 0)
+        fail(c, log_errno(errno, "cannot set the command's environment"));
+}
+
+_Noreturn static void child_command(const struct child *c)
+{
+    if (!c->cfg->reaper)
+        command_exec(&c->cfg->command);
+    int r = command_reap(&c->cfg->command);
+    if (r < 0)
+        fail(c, log_errno(r, "cannot start the command"));
+    _exit(r);
+}
+
+void child_main(const struct child *c)
+{
+    child_wait_mapped(c);
+    child_network(c);
+    child_mounts(c);
+    child_environment(c);
+    statedir_close(c->sd);
+    int r = sync_send(c->sync_fd, SYNC_READY, NULL, 0, NULL, 0);
+    if (r < 0)
+        _exit(1);
+    await(c, SYNC_GO);
+    child_command(c);
+}

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor.  It stays outside all new namespaces, holds what must outlive a crash of netd or portd (the link,
+ * the listeners), and does nothing that blocks once its loop runs.  The sequence stands on top of applets/run.c.
+ *
+ *     STARTING ── child ready, netd up, ports published ──▶ RUNNING ── the child's end ──▶ loop left, all cleaned up
+ *        └─ an error, a deadline, a signal ──────────────────────────────────────────────▶ the same
+ */
+#include "net/instance.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/log.h"
+#include "core/ns.h"
+#include "core/statedir.h"
+#include "core/sync.h"
+#include "net/child.h"
+#include "net/netd.h"
+#include "net/port.h"
+#include "net/portd.h"
+#include "net/resolv.h"
+#include "net/rest.h"
+#include "net/service.h"
+
+struct instance {
+    const struct instance_config *cfg;
+    struct statedir sd;
+    struct idmap_plan map;
+    struct loop *loop;
+
+    pid_t child;
+    int child_pidfd, child_sync;
+    struct watch on_exit, on_message, on_signal;
+    struct timer deadline;
+
+
+    int link_fd, userns_fd, netns_fd;
+    struct netd_config netd_config;
+    struct portd_config portd_config;
+    struct service netd, portd;
+    struct port_table *ports;
+    struct rest_info info;
+    struct rest *rest;
+    char child_ip[INET_ADDRSTRLEN], dns[INET_ADDRSTRLEN];
+
+    bool child_ready, net_up, ports_up; /* what the start waits for; true from the beginning where there is nothing to wait for */
+    bool running;
+};
+
+
+static void give_up(struct instance *in)
+{
+    loop_quit(in->loop, 1);
+}
+
+/* ---------------------------------------------------------------- stage: state directory and its files */
+
+static int prepare_state(struct instance *in)
+{
+    struct reason why;
+    int r = statedir_open(in->cfg->state_dir, &in->sd, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
+        return r;
+    }
+    if (!child_has_netns(in->cfg) || in->cfg->net == NET_NONE)
+        return 0;
+    free_auto char *resolv = NULL;
+    free_auto char *hosts = NULL;
+    struct utsname uts;
+    uname(&uts);
+    r = resolv_conf_text(&in->cfg->plan, in->cfg->plan.ipv6, &resolv);
+    if (r == 0)
+        r = resolv_hosts_text(uts.nodename, &hosts);
+    if (r == 0)
+        r = statedir_file(&in->sd, "resolv.conf", resolv, strlen(resolv), 0644);
+    if (r == 0)
+        r = statedir_file(&in->sd, "hosts", hosts, strlen(hosts), 0644);
+    return r < 0 ? log_errno(r, "cannot write resolv.conf and hosts in '%s'", in->sd.path) : 0;
+}
+
+/* ---------------------------------------------------------------- stage: the child and its id map */
+
+static int explain_clone(int r)
+{
+    switch (-r) {
+    case EPERM:
+        return log_errno(r, "cannot make a user namespace (a seccomp filter, a chroot or a sysctl forbids it: see "
+                            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)");
+    case ENOSPC:
+    case EUSERS:
+        return log_errno(r, "cannot make the namespaces (a limit is reached: see /proc/sys/user/max_*_namespaces)");
+    case EINVAL: return log_errno(r, "cannot make the namespaces (the kernel lacks one of them)");
+    default: return log_errno(r, "cannot make the namespaces");
+    }
+}
+
+static int start_child(struct instance *in)
+{
+    const struct instance_config *cfg = in->cfg;
+    uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS;
+    if (child_has_netns(cfg) && !cfg->detach_netns)
+        flags |= CLONE_NEWNET;
+    flags |= (cfg->pidns ? CLONE_NEWPID : 0u) | (cfg->cgroupns ? CLONE_NEWCGROUP : 0u);
+    flags |= (cfg->utsns ? CLONE_NEWUTS : 0u) | (cfg->ipcns ? CLONE_NEWIPC : 0u);
+    int sv[2];
+    int r = sync_pair(sv);
+    if (r < 0)
+        return log_errno(r, "cannot make a socket pair");
+    fd_auto int ours = sv[0];
+    fd_auto int theirs = sv[1];
+    pid_t parent = getpid();
+    pid_t pid = proc_clone(flags, &in->child_pidfd);
+    if (pid < 0)
+        return explain_clone(pid);
+    if (pid == 0) {
+        fd_close(&ours);
+        struct child c = {.cfg = cfg,
+                          .sd = &in->sd,
+                          .sync_fd = theirs,
+                          .parent = parent,
+                          .parent_euid = in->map.euid,
+                          .parent_egid = in->map.egid};
+        child_main(&c);
+    }
+    in->child = pid;
+    in->child_sync = steal_fd(&ours);
+    return 0;
+}
+
+static int map_child(struct instance *in)
+{
+    struct reason why;
+    int r = idmap_apply(&in->map, in->child, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
+        return r;
+    }
+    if (in->map.warning.text[0])
+        log_warn("%s", in->map.warning.text);
+    r = sync_send(in->child_sync, SYNC_MAPPED, NULL, 0, NULL, 0);
+    if (r < 0)
+        return log_errno(r, "cannot tell the child that its ids are mapped (it ended early)");
+    return 0;
+}
+
+/* ---------------------------------------------------------------- stage: the services */
+
+static void maybe_go(struct instance *in);
+
+static void service_failed(struct service *s, int status)
+{
+    struct instance *in = s->owner;
+    log_error("%s did not start (%s %d)", s->name, status & 0x7f ? "signal" : "exit status",
+              status & 0x7f ? status & 0x7f : status >> 8);
+    give_up(in);
+}
+
+static int serve_netd(void *config, int sync_fd)
+{
+    struct netd_config *c = config;
+    c->sync_fd = sync_fd;
+    return netd_serve(c);
+}
+
+static void netd_is_up(struct service *s)
+{
+    struct instance *in = s->owner;
+    in->net_up = true;
+    maybe_go(in);
+}
+
+static int start_netd(struct instance *in, enum link_kind kind)
+{
+    struct netd_config *c = &in->netd_config;
+    netd_config_init(c);
+    c->plan = in->cfg->plan;
+    c->link_kind = kind;
+    c->link_fd = in->link_fd;
+    c->userns_fd = in->userns_fd;
+    c->disable_host_loopback = in->cfg->disable_host_loopback;
+    in->netd = (struct service){
+        .name = "netd",
+        .serve = serve_netd,
+        .config = c,
+        .keep = {in->link_fd, in->userns_fd},
+        .n_keep = 2,
+        .on_up = netd_is_up,
+        .on_failed = service_failed,
+        .owner = in,
+    };
+    int r = service_start(&in->netd, in->loop);
+    return r < 0 ? log_errno(r, "cannot start netd") : 0;
+}
+
+static int serve_portd(void *config, int sync_fd)
+{
+    struct portd_config *c = config;
+    c->sync_fd = sync_fd;
+    return portd_serve(c);
+}
+
+static int publish_all(struct instance *in)
+{
+    for (size_t i = 0; i < in->cfg->n_publish; i++) {
+        struct port_entry e;
+        struct reason why;
+        int r = port_add(in->ports, &in->cfg->publish[i], &e, &why);
+        if (r < 0) {
+            log_error("%s", why.text);
+            return r;
+        }
+        if (in->cfg->publish[i].parent_port == 0)
+            log_info("published %s port %u as port %u", port_proto_names[e.spec.proto], e.spec.child_port,
+                     e.spec.parent_port);
+    }
+    return 0;
+}
+
+static void portd_is_up(struct service *s)
+{
+    struct instance *in = s->owner;
+    int r = port_table_attach(in->ports, s->sync_fd);
+    if (r < 0) {
+        log_errno(r, "cannot hand the published ports to portd");
+        if (!in->running)
+            give_up(in);
+        return;
+    }
+    if (in->ports_up)
+        return;
+    if (publish_all(in) < 0) {
+        give_up(in);
+        return;
+    }
+    in->ports_up = true;
+    maybe_go(in);
+}
+
+static int start_portd(struct instance *in)
+{
+    struct portd_config *c = &in->portd_config;
+    portd_config_init(c);
+    c->userns_fd = in->userns_fd;
+    c->netns_fd = in->netns_fd;
+    c->source_ip_transparent = in->cfg->source_ip_transparent;
+    in->portd = (struct service){
+        .name = "portd",
+        .serve = serve_portd,
+        .config = c,
+        .keep = {in->userns_fd, in->netns_fd},
+        .n_keep = 2,
+        .on_up = portd_is_up,
+        .on_failed = service_failed,
+        .owner = in,
+    };
+    int r = service_start(&in->portd, in->loop);
+    return r < 0 ? log_errno(r, "cannot start portd") : 0;
+}
+
+/* The child's network is made: its namespaces can be opened, and whoever lives in or beside them started. */
+static int network_made(struct instance *in, struct sync_in *msg)
+{
+    struct child_net net;
+    size_t want = 0;
+    if (msg->len == sizeof(net)) {
+        memcpy(&net, msg->payload, sizeof(net));
+        want = (net.kind != LINK_AUTO) + (net.detached ? 1u : 0u);
+    }
+    if (msg->len != sizeof(net) || msg->nfds != want)
+        return log_errno(-EPROTO, "the child sent a malformed '%s'", sync_name(msg->msg));
+    if (net.kind != LINK_AUTO)
+        in->link_fd = steal_fd(&msg->fds[0]);
+    in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child, "net");
+    if (in->netns_fd < 0)
+        return log_errno(in->netns_fd, "cannot open the child's network namespace");
+    in->userns_fd = ns_open(in->child, "user");
+    if (in->userns_fd < 0)
+        return log_errno(in->userns_fd, "cannot open the child's user namespace");
+    int r = 0;
+    if (net.kind != LINK_AUTO)
+        r = start_netd(in, (enum link_kind)net.kind);
+    if (r == 0 && in->ports)
+        r = start_portd(in);
+    return r;
+}
+
+/* ---------------------------------------------------------------- stage: state files, API, go */
+
+static void fill_info(struct instance *in)
+{
+    const struct instance_config *cfg = in->cfg;
+    struct rest_info *i = &in->info;
+    i->state_dir = in->sd.path;
+    i->child_pid = in->child;
+    if (cfg->net != NET_HOST)
+        i->net_driver = net_driver_names[cfg->net];
+    if (cfg->net != NET_HOST && cfg->net != NET_NONE) {
+        inet_ntop(AF_INET, &cfg->plan.guest, in->child_ip, sizeof(in->child_ip));
+        inet_ntop(AF_INET, &cfg->plan.dns, in->dns, sizeof(in->dns));
+        i->child_ip = in->child_ip;
+        i->dns[0] = in->dns;
+    }
+    i->port_driver = cfg->port_driver;
+}
+
+static int open_api(struct instance *in)
+{
+    struct sockaddr_un sa;
+    socklen_t len;
+    int r = statedir_sockaddr(&in->sd, "api.sock", &sa, &len);
+    if (r < 0)
+        return r;
+    fd_auto int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 64) < 0)
+        return -errno;
+    fill_info(in);
+    r = rest_new(in->loop, fd, &in->info, in->ports, &in->rest);
+    if (r == 0)
+        steal_fd(&fd);
+    return r;
+}
+
+static void maybe_go(struct instance *in)
+{
+    if (in->running || !in->child_ready || !in->net_up || !in->ports_up)
+        return;
+    int r = open_api(in);
+    if (r < 0) {
+        log_errno(r, "cannot open the API socket '%s/api.sock'", in->sd.path);
+        give_up(in);
+        return;
+    }
+    r = statedir_write_child_pid(&in->sd, in->child);
+    if (r < 0) {
+        log_errno(r, "cannot write '%s/child_pid'", in->sd.path);
+        give_up(in);
+        return;
+    }
+    loop_timer_del(in->loop, &in->deadline);
+    in->running = true;
+    r = sync_send(in->child_sync, SYNC_GO, NULL, 0, NULL, 0);
+    if (r < 0)
+        log_debug("the child ended before the command: error %d", -r);
+}
+
+/* ---------------------------------------------------------------- events */
+
+static void deadline_passed(struct loop *l, struct timer *t)
+{
+    (void)l;
+    struct instance *in = container_of(t, struct instance, deadline);
+    const char *what = !in->child_ready ? "the child process" : !in->net_up ? "netd" : "portd";
+    log_error("gave up: %s was not ready within %d seconds", what, SYNC_TIMEOUT_MS / 1000);
+    give_up(in);
+}
+
+static void child_message(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct instance *in = container_of(w, struct instance, on_message);
+    sync_in_auto struct sync_in msg = {0};
+    int r = sync_recv(in->child_sync, &msg, 0);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0) {
+        /* The exec closes the child's end; a death is told by the pidfd. */
+        loop_del(l, w);
+        return;
+    }
+    switch (msg.msg) {
+    case SYNC_NET:
+        if (network_made(in, &msg) < 0)
+            give_up(in);
+        break;
+    case SYNC_READY:
+        in->child_ready = true;
+        maybe_go(in);
+        break;
+    case SYNC_FAILED: give_up(in); break;
+    default:
+        log_error("the child sent '%s' where '%s' was due", sync_name(msg.msg), sync_name(SYNC_READY));
+        give_up(in);
+    }
+}
+
+static void child_ended(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct instance *in = container_of(w, struct instance, on_exit);
+    int status = 0;
+    int r = pidfd_wait(in->child_pidfd, 0, &status);
+    if (r == -ETIMEDOUT)
+        return;
+    loop_del(l, w);
+    fd_close(&in->child_pidfd);
+    if (r < 0) {
+        log_errno(r, "cannot learn how the command ended");
+        give_up(in);
+    } else if (!in->running && (status & 0x7f)) {
+        log_error("the child was killed by signal %d while it was set up", status & 0x7f);
+        give_up(in);
+    } else {
+        loop_quit(l, proc_exit_code(status, in->cfg->command.style));
+    }
+}
+
+/*
+ * The terminal sends its signals to the whole foreground group, in which the command is too, unless it has a session of
+ * its own: then (si_code > 0) nothing is passed on, or Ctrl-C would arrive twice.
+ */
+static void pass_on(struct instance *in, const struct signalfd_siginfo *si)
+{
+    if (si->ssi_code <= 0 || in->cfg->command.own_session)
+        pidfd_signal(in->child_pidfd, (int)si->ssi_signo);
+    /* The shell that started us waits for us, not for the command: stop with it. */
+    if (si->ssi_signo == SIGTSTP)
+        kill(getpid(), SIGSTOP);
+}
+
+static void signal_came(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct instance *in = container_of(w, struct instance, on_signal);
+    struct signalfd_siginfo si;
+    while (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+        int sig = (int)si.ssi_signo;
+        if (sig == SIGCHLD || sig == SIGPIPE || sig == SIGURG)
+            continue;
+        if (in->running && in->child_pidfd >= 0) {
+            pass_on(in, &si);
+        } else if (sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT) {
+            log_debug("signal %d during start: giving up", sig);
+            loop_quit(l, in->cfg->command.style == EXIT_SHELL ? 128 + sig : 255);
+            return;
+        }
+    }
+}
+
+static int watch_signals(struct instance *in)
+{
+    sigset_t set;
+    sigfillset(&set);
+    /* Those that tell of a bug of this very program keep their default action. */
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < array_size(own); i++)
+        sigdelset(&set, own[i]);
+    in->on_signal = (struct watch){.fd = -1, .fn = signal_came, .what = "signals"};
+    int r = loop_signals(in->loop, &in->on_signal, &set);
+    return r < 0 ? log_errno(r, "cannot watch signals") : 0;
+}
+
+static int watch_child(struct instance *in)
+{
+    in->on_exit = (struct watch){.fd = in->child_pidfd, .events = EPOLLIN, .fn = child_ended, .what = "child"};
+    in->on_message = (struct watch){.fd = in->child_sync, .events = EPOLLIN, .fn = child_message, .what = "child's messages"};
+    int r = loop_add(in->loop, &in->on_exit);
+    if (r == 0)
+        r = loop_add(in->loop, &in->on_message);
+    if (r < 0)
+        return log_errno(r, "cannot watch the child");
+    in->deadline = (struct timer){.fn = deadline_passed, .what = "start"};
+    loop_timer_set(in->loop, &in->deadline, (uint64_t)SYNC_TIMEOUT_MS * 1000000u);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static int run(struct instance *in)
+{
+    struct reason why;
+    int r = loop_new(&in->loop);
+    if (r < 0)
+        return log_errno(r, "cannot make an event loop");
+    r = watch_signals(in);
+    if (r == 0)
+        r = prepare_state(in);
+    if (r < 0)
+        return r;
+    r = idmap_plan(&in->cfg->map, &in->map, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
+        return r;
+    }
+    if (in->cfg->port_driver) {
+        r = port_table_new(&in->ports);
+        if (r < 0)
+            return log_errno(r, "cannot make the port table");
+    }
+    r = start_child(in);
+    if (r == 0)
+        r = map_child(in);
+    if (r == 0)
+        r = watch_child(in);
+    if (r < 0)
+        return r;
+    return loop_run(in->loop);
+}
+
+/* In the order in which nobody misses what is already gone: the command first, the directory last. */
+static void tear_down(struct instance *in)
+{
+    if (in->child_pidfd >= 0) {
+        pidfd_signal(in->child_pidfd, SIGKILL);
+        pidfd_wait(in->child_pidfd, -1, NULL);
+        fd_close(&in->child_pidfd);
+    }
+    rest_free(in->rest);
+    service_stop(&in->portd);
+    service_stop(&in->netd);
+    port_table_free(in->ports);
+    fd_close(&in->child_sync);
+    fd_close(&in->link_fd);
+    fd_close(&in->netns_fd);
+    fd_close(&in->userns_fd);
+    if (in->sd.dir_fd >= 0)
+        statedir_remove(&in->sd);
+    if (in->loop)
+        fd_close(&in->on_signal.fd);
+    loop_free(in->loop);
+}
+
+int instance_run(const struct instance_config *cfg)
+{
+    struct instance *in = calloc(1, sizeof(*in));
+    if (!in) {
+        log_errno(-ENOMEM, "cannot start");
+        return 1;
+    }
+    in->cfg = cfg;
+    in->sd = (struct statedir)STATEDIR_NONE;
+    in->child_pidfd = in->child_sync = in->link_fd = in->userns_fd = in->netns_fd = -1;
+    in->on_signal.fd = -1;
+    in->net_up = cfg->net == NET_HOST || cfg->net == NET_NONE;
+    in->ports_up = !cfg->port_driver;
+    int r = run(in);
+    tear_down(in);
+    free(in);
+    return r < 0 ? 1 : r;
+}
