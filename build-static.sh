@@ -268,8 +268,10 @@ build_zlib() {
 
 build_yyjson() {
     compile libyyjson -- "$S/src/yyjson.c"
-    cp "$S/src/yyjson.h" "$OUT/include/"
-    cp "$S/src/yyjson.c" "$OUT/lib/" # for the build with sanitizers, which uses no other library from here
+    # A folder of its own: the build with sanitizers uses this library from here, and nothing else.
+    mkdir -p "$OUT/include/yyjson"
+    cp "$S/src/yyjson.h" "$OUT/include/yyjson/"
+    cp "$S/src/yyjson.c" "$OUT/lib/"
 }
 
 # glib's meson.build wants libffi, zlib and pcre2 for its other libraries and for gregex.c. libslirp needs libglib-2.0.a
