@@ -11,13 +11,17 @@
  * Needs CAP_SYS_ADMIN in the current user namespace. Open fds stay good (the host's files are otherwise out of reach).
  */
 int sandbox_empty_root(struct reason *why);
+/* sandbox_empty_root_with - the same, with one writable directory (a name without slash) of at most 256 KiB in it. */
+int sandbox_empty_root_with(const char *writable, struct reason *why);
 /* sandbox_drop_caps - keep only @keep (a mask of 1ULL << CAP_x) in permitted and effective, nothing else anywhere (bounding set, inheritable, ambient). */
 int sandbox_drop_caps(uint64_t keep);
 /* sandbox_lock - no_new_privs, non-dumpable (call last of the credential changes: each change sets dumpable anew). */
 int sandbox_lock(void);
 /**
- * sandbox_seccomp - allow-list of system calls; anything else fails with EPERM (or kills, @kill)
- * @calls: __NR_* numbers
+ * sandbox_seccomp - allow-list of system calls; anything else fails with EPERM, another architecture's calls kill
+ * @calls: __NR_* numbers, the frequent ones first; at most 240
+ *
+ * Needs no_new_privs or CAP_SYS_ADMIN (seccomp(2)). Cannot be taken back.
  */
 int sandbox_seccomp(const int *calls, size_t n);
 /* sandbox_nofile - raise RLIMIT_NOFILE's soft limit to at most @max (the hard limit bounds it); returns the limit in force or -errno. */

@@ -24,6 +24,7 @@ enum net_driver {
 extern const char *const net_driver_names[]; /* by enum net_driver, NULL-terminated: "host", "none", "slirp4netns"... */
 
 struct addrplan {
+    enum net_driver driver;
     struct in_addr network, netmask, gateway, host, dns, guest, dhcp_start;
     unsigned prefix; /* 1..30 */
     uint32_t mtu;    /* the driver's default */
@@ -37,7 +38,7 @@ struct addrplan {
 int addrplan_for(enum net_driver d, struct addrplan *ret);
 /**
  * addrplan_set_cidr - move the plan to another network
- * @cidr: "10.0.5.0/24": must be the network address, prefix within min..max of the plan's driver
+ * @cidr: "10.0.5.0/24": must be the network address, prefix 1..25 (1..27 where the guest is the 3rd address)
  * Return: 0, or -EINVAL with a text in @why that says what is wrong and gives the right spelling ("use 10.0.5.0/24").
  */
 int addrplan_set_cidr(struct addrplan *p, const char *cidr, struct reason *why);
