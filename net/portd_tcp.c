@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ * A client is accepted first and its target dialled then, because a listening socket answers SYNs by itself. So a target
+ * that is not listening shows as a reset right after the connection, not as a refused connection: the kernel gives no
+ * way to look at a SYN on the host without privileges.
+ *
+ *     ACCEPTED ─ connect() says 0 ───────────────────────────────▶ the relay's (net/relay.c)
+ *        │ in progress (only targets beyond this machine's lo)        ▲
+ *        ▼                                                            │ writable, no error
+ *     DIALLING: upstream is watched for its outcome, the client for its going away
+ *        │ refused: next target, if there is one and no address was asked for
+ *        ▼ else
+ *     client reset
+ *
+ * On loopback the handshake is over before connect(2) returns, though it says EINPROGRESS; a second connect(2) tells
+ * the outcome at once. So the usual target needs no turn of the event loop.
+ *
+ * Running out of descriptors (or of connections, @max) must not spin on a listener that stays readable: all listeners
+ * rest until a connection ends, or for RETRY_NS when somebody else's use of the machine was the cause.
+ */
+#include "net/portd_tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <netinet/tcp.h>
+
+#include "core/fd.h"
+#include "core/log.h"
+#include "net/ip.h"
+#include "net/relay.h"
+
+enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3 };
+static const uint64_t RETRY_NS = 200 * 1000000ull;
+/* Not in musl's netinet/in.h under every version; linux/in.h, linux/in6.h. */
+#ifndef IPV6_TRANSPARENT
+#define IPV6_TRANSPARENT 75
+#endif
+
+struct targets {
+    union sockaddr_ip addr[TARGETS_MAX];
+    unsigned n;
+};
+
+struct tcp_port {
+    struct watch w; /* the listener; owned */
+    struct tcp_ports *t;
+    struct tcp_port *next;
+    uint32_t id;
+    struct targets targets;
+};
+
+struct dialling {
+    struct watch up, client; /* both descriptors owned */
+    struct tcp_ports *t;
+    struct dialling *prev, *next;
+    struct targets targets;
+    unsigned at;       /* the target being tried */
+    bool keep_source;  /* false after it failed for this client */
+    union sockaddr_ip peer;
+};
+
+struct tcp_ports {
+    struct loop *l;
+    struct relay_engine *relay;
+    struct tcp_port *ports;
+    struct dialling *dialling;
+    size_t n_dialling, max;
+    struct timer retry;
+    bool paused;
+    bool keep_source, warned;
+    void (*warn)(const char *text, void *arg);
+    void *warn_arg;
+};
+
+size_t tcp_ports_connections(const struct tcp_ports *t)
+{
+    return relay_count(t->relay) + t->n_dialling;
+}
+
+/* ---- resting and going on ---- */
+
+static void pause_all(struct tcp_ports *t)
+{
+    if (!t->paused)
+        log_debug("ports: no more connections for now (%zu are up)", tcp_ports_connections(t));
+    t->paused = true;
+    for (struct tcp_port *p = t->ports; p; p = p->next)
+        loop_mod(t->l, &p->w, 0);
+    loop_timer_set(t->l, &t->retry, RETRY_NS);
+}
+
+static void resume_all(struct tcp_ports *t)
+{
+    if (!t->paused)
+        return;
+    t->paused = false;
+    loop_timer_del(t->l, &t->retry);
+    for (struct tcp_port *p = t->ports; p; p = p->next)
+        loop_mod(t->l, &p->w, EPOLLIN);
+}
+
+static void on_retry(struct loop *l, struct timer *timer)
+{
+    (void)l;
+    resume_all(container_of(timer, struct tcp_ports, retry));
+}
+
+static void on_relay_end(void *arg)
+{
+    resume_all(arg);
+}
+
+/* ---- dialling ---- */
+
+static void warn_once(struct tcp_ports *t, int r)
+{
+    log_debug("ports: cannot dial from the client's address: %s", strerror(-r));
+    if (t->warned || !t->warn)
+        return;
+    t->warned = true;
+    struct reason text;
+    reason_set(&text, 0, "the client's source address is not kept (%s): connections come from a local address", strerror(-r));
+    t->warn(text.text, t->warn_arg);
+}
+
+/* Let @fd use the client's address, and be routed back to it (the rule for this mark: net/transparent.c). */
+static int use_source(struct tcp_ports *t, int fd, const union sockaddr_ip *peer, bool with_port)
+{
+    (void)t;
+    int on = 1;
+    union sockaddr_ip from = *peer;
+    bool v6 = from.sa.sa_family == AF_INET6;
+    if (!with_port)
+        ip_set_port(&from, 0);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on)) < 0 ||
+        bind(fd, &from.sa, ip_len(&from)) < 0)
+        return -errno;
+    return 0;
+}
+
+/* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
+static int connect_to(struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from, bool with_port,
+                      int *ret_fd)
+{
+    fd_auto int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int on = 1, r = 0;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (from)
+        r = use_source(t, fd, from, with_port);
+    if (r < 0)
+        return r;
+    r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
+    if (r == -EINPROGRESS)
+        r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
+    if (r == -EALREADY)
+        r = -EINPROGRESS;
+    if (r == 0 || r == -EINPROGRESS)
+        *ret_fd = steal_fd(&fd);
+    return r;
+}
+
+static bool may_keep_source(const struct dialling *d, const union sockaddr_ip *to)
+{
+    /* A loopback client is a loopback client inside as well. */
+    return d->keep_source && d->peer.sa.sa_family == to->sa.sa_family && !ip_is_loopback(&d->peer);
+}
+
+static int dial_target(struct dialling *d, int *ret_fd)
+{
+    const union sockaddr_ip *to = &d->targets.addr[d->at];
+    if (may_keep_source(d, to)) {
+        int r = connect_to(d->t, to, &d->peer, true, ret_fd);
+        if (r == -EADDRINUSE || r == -EADDRNOTAVAIL) /* an old connection of that port is not forgotten yet */
+            r = connect_to(d->t, to, &d->peer, false, ret_fd);
+        if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED)
+            return r;
+        d->keep_source = false;
+        warn_once(d->t, r);
+    }
+    return connect_to(d->t, to, NULL, false, ret_fd);
+}
+
+/* Dial the target d->at and those after it until one answers or is under way. */
+static int dial(struct dialling *d, int *ret_fd)
+{
+    int r = -ECONNREFUSED;
+    for (; d->at < d->targets.n; d->at++) {
+        r = dial_target(d, ret_fd);
+        if (r == 0 || r == -EINPROGRESS)
+            return r;
+        log_debug("ports: dialling target %u: %s", d->at, strerror(-r));
+        if (r == -EMFILE || r == -ENFILE)
+            break;
+    }
+    return r;
+}
+
+static void forget(struct dialling *d)
+{
+    struct tcp_ports *t = d->t;
+    loop_del(t->l, &d->up);
+    loop_del(t->l, &d->client);
+    fd_close(&d->up.fd);
+    tcp_reset(&d->client.fd);
+    if (d->prev)
+        d->prev->next = d->next;
+    else
+        t->dialling = d->next;
+    if (d->next)
+        d->next->prev = d->prev;
+    t->n_dialling--;
+    free(d);
+}
+
+static void to_relay(struct tcp_ports *t, int *client, int *up)
+{
+    int r = relay_add(t->relay, *client, *up);
+    if (r == 0) {
+        *client = *up = -1;
+        return;
+    }
+    log_debug("ports: relay: %s", strerror(-r));
+    tcp_reset(client);
+    fd_close(up);
+}
+
+static void wait_for(struct dialling *d, int fd);
+
+static void on_up(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct dialling *d = container_of(w, struct dialling, up);
+    struct tcp_ports *t = d->t;
+    int err = 0, fd = -1;
+    socklen_t len = sizeof(err);
+    if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        err = errno;
+    loop_del(l, &d->up);
+    if (err == 0) {
+        loop_del(l, &d->client);
+        to_relay(t, &d->client.fd, &d->up.fd);
+        forget(d);
+        return;
+    }
+    log_debug("ports: target %u: %s", d->at, strerror(err));
+    fd_close(&d->up.fd);
+    if (err != ECONNREFUSED && may_keep_source(d, &d->targets.addr[d->at])) {
+        d->keep_source = false; /* the way back is missing: the same target again, from here */
+        warn_once(t, -err);
+    } else {
+        d->at++;
+    }
+    int r = dial(d, &fd);
+    if (r == -EINPROGRESS) {
+        wait_for(d, fd);
+        return;
+    }
+    if (r == 0) {
+        loop_del(l, &d->client);
+        to_relay(t, &d->client.fd, &fd);
+    }
+    forget(d);
+    resume_all(t);
+}
+
+static void on_client(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)l;
+    struct dialling *d = container_of(w, struct dialling, client);
+    struct tcp_ports *t = d->t;
+    if (!(events & (EPOLLERR | EPOLLHUP)))
+        return;
+    log_debug("ports: the client went away while its target was dialled");
+    forget(d);
+    resume_all(t);
+}
+
+static void wait_for(struct dialling *d, int fd)
+{
+    d->up = (struct watch){.fd = fd, .events = EPOLLOUT, .fn = on_up, .what = "dial"};
+    if (loop_add(d->t->l, &d->up) < 0)
+        forget(d);
+}
+
+/* @client is ours from here on. */
+static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
+{
+    struct tcp_ports *t = p->t;
+    struct dialling now = {.t = t, .targets = p->targets, .keep_source = t->keep_source, .peer = *peer};
+    int up = -1;
+    ip_unmap(&now.peer);
+    int r = dial(&now, &up);
+    if (r == 0) {
+        to_relay(t, &client, &up);
+        return;
+    }
+    struct dialling *d = r == -EINPROGRESS ? malloc(sizeof(*d)) : NULL;
+    if (!d) {
+        fd_close(&up);
+        tcp_reset(&client);
+        return;
+    }
+    *d = now;
+    d->next = t->dialling;
+    if (d->next)
+        d->next->prev = d;
+    t->dialling = d;
+    t->n_dialling++;
+    d->up.fd = up;
+    d->client = (struct watch){.fd = client, .events = 0, .fn = on_client, .what = "dialling client"};
+    if (loop_add(t->l, &d->client) < 0)
+        forget(d);
+    else
+        wait_for(d, up);
+}
+
+/* ---- listeners ---- */
+
+static void on_listener(struct loop *l, struct watch *w, uint32_t events)
+{
+    struct tcp_port *p = container_of(w, struct tcp_port, w);
+    struct tcp_ports *t = p->t;
+    if (events & (EPOLLERR | EPOLLHUP)) { /* the supervisor shut it down */
+        loop_del(l, w);
+        return;
+    }
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        if (tcp_ports_connections(t) >= t->max) {
+            pause_all(t);
+            return;
+        }
+        union sockaddr_ip peer;
+        socklen_t len = sizeof(peer);
+        int fd = accept4(w->fd, &peer.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            serve(p, fd, &peer);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            pause_all(t);
+        if (t->paused || (fd < 0 && errno == EAGAIN))
+            return;
+        /* Everything else is the error of one client that is gone already (accept(2)): the next one, please. */
+    }
+}
+
+static void set_targets(struct targets *to, const struct portd_add *add, const union sockaddr_ip *first)
+{
+    static const char *const loopback[] = {"127.0.0.1", "::1"};
+    to->addr[0] = *first;
+    to->n = 1;
+    for (unsigned i = 0; add->fallback && i < array_size(loopback); i++) {
+        union sockaddr_ip a;
+        ip_parse(loopback[i], add->child_port, &a);
+        if (!ip_same_addr(&a, first))
+            to->addr[to->n++] = a;
+    }
+}
+
+int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
+{
+    union sockaddr_ip first;
+    if (ip_parse(add->child_ip, add->child_port, &first) < 0)
+        return -EINVAL;
+    struct tcp_port *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->t = t;
+    p->id = add->id;
+    set_targets(&p->targets, add, &first);
+    p->w = (struct watch){.fd = fd, .events = t->paused ? 0 : EPOLLIN, .fn = on_listener, .what = "listener"};
+    int r = loop_add(t->l, &p->w);
+    if (r < 0) {
+        free(p);
+        return r;
+    }
+    p->next = t->ports;
+    t->ports = p;
+    return 0;
+}
+
+static void port_free(struct tcp_port *p)
+{
+    loop_del(p->t->l, &p->w);
+    fd_close(&p->w.fd);
+    free(p);
+}
+
+int tcp_ports_del(struct tcp_ports *t, uint32_t id)
+{
+    for (struct tcp_port **at = &t->ports; *at; at = &(*at)->next)
+        if ((*at)->id == id) {
+            struct tcp_port *p = *at;
+            *at = p->next;
+            port_free(p);
+            return 0;
+        }
+    return -ENOENT;
+}
+
+int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret)
+{
+    struct tcp_ports *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    int r = relay_engine_new(l, &t->relay);
+    if (r < 0) {
+        free(t);
+        return r;
+    }
+    t->l = l;
+    t->max = max;
+    t->retry = (struct timer){.fn = on_retry, .what = "accept again"};
+    relay_on_end(t->relay, on_relay_end, t);
+    *ret = t;
+    return 0;
+}
+
+void tcp_ports_keep_source(struct tcp_ports *t, void (*warn)(const char *text, void *arg), void *arg)
+{
+    t->keep_source = true;
+    t->warn = warn;
+    t->warn_arg = arg;
+}
+
+void tcp_ports_free(struct tcp_ports *t)
+{
+    if (!t)
+        return;
+    while (t->dialling)
+        forget(t->dialling);
+    relay_engine_free(t->relay);
+    while (t->ports) {
+        struct tcp_port *p = t->ports;
+        t->ports = p->next;
+        port_free(p);
+    }
+    loop_timer_del(t->l, &t->retry);
+    free(t);
+}

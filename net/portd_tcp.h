@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The TCP part of portd: accept on listeners of the host's netns, dial in this process's netns, hand both to the relay. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/loop.h"
+#include "net/port.h"
+
+struct tcp_ports;
+
+/**
+ * tcp_ports_new - the engine; one for all ports
+ * @max: connections at a time; further clients wait in the backlog
+ * Return: 0 or -ENOMEM
+ */
+int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret);
+void tcp_ports_free(struct tcp_ports *t); /* resets every connection; NULL is fine */
+
+/**
+ * tcp_ports_keep_source - dial from the client's own address from now on (net/transparent.h has prepared the netns)
+ * @warn: called at most once, when that was not possible and a connection was dialled from a local address instead
+ */
+void tcp_ports_keep_source(struct tcp_ports *t, void (*warn)(const char *text, void *arg), void *arg);
+
+/* tcp_ports_add - serve a listener (non-blocking, listening); the fd is owned from success on. -EINVAL, -ENOMEM, epoll_ctl(2) errors. */
+int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd);
+/* tcp_ports_del - stop accepting; connections that are up stay. -ENOENT. */
+int tcp_ports_del(struct tcp_ports *t, uint32_t id);
+size_t tcp_ports_connections(const struct tcp_ports *t);
