@@ -42,7 +42,7 @@ struct idmap {
 /**
  * idmap_add - append an extent
  * Return: 0; -EINVAL: empty or reaching beyond the last id (UINT32_MAX is no id); -EEXIST: overlaps an extent that is
- * there already, inside or outside; -E2BIG: no place. A neighbour on both sides of the last extent makes that one longer.
+ * there already, inside or outside; -E2BIG: no place. Extents are never joined: the parent's borders between them count.
  */
 int idmap_add(struct idmap *m, uint64_t inner, uint64_t outer, uint64_t count);
 

@@ -20,7 +20,7 @@ struct subid_list {
     size_t n;
 };
 
-enum { SUBID_MAX_RANGES = 4096, SUBID_FILE_MAX = 4 << 20 };
+enum { SUBID_MAX_RANGES = 1024, SUBID_FILE_MAX = 4 << 20 };
 
 void subid_list_done(struct subid_list *l); /* NULL and an empty list are fine */
 #define subid_auto __attribute__((cleanup(subid_list_done)))
