@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/opt.h"
+#include "core/fd.h"
+#include "tests/unit/tap.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static const char *const colours[] = {"", "red", "green", NULL};
+
+struct target {
+    bool flag, all, seen;
+    const char *str;
+    struct strv list;
+    uint32_t num;
+    int colour;
+};
+
+#define AT(f) offsetof(struct target, f)
+static const struct opt table[] = {
+    {.help = "Things"},
+    {"flag", 'f', OPT_FLAG, AT(flag), .help = "a flag"},
+    {"all", 'a', OPT_FLAG, AT(all), .help = "another"},
+    {"str", 's', OPT_STR, AT(str), "TEXT", "a string"},
+    {"list", 'l', OPT_LIST, AT(list), "ITEM", "a list"},
+    {"num", 'n', OPT_UINT, AT(num), "N", "a number", .min = 1, .max = 10, .seen_offset = AT(seen)},
+    {"colour", 0, OPT_ENUM, AT(colour), NULL, "a choice", .values = colours},
+    {"old-flag", 0, OPT_FLAG, AT(flag), .hidden = true},
+    {0},
+};
+
+static struct target t;
+static int first;
+static char stderr_text[1024];
+
+/* Parse the words (the last is NULL) and keep what was said on stderr. */
+static int parse(unsigned flags, char **argv)
+{
+    int argc = 0;
+    while (argv[argc])
+        argc++;
+    strv_done(&t.list);
+    t = (struct target){0};
+    first = -1;
+    int saved = dup(2);
+    int fds[2];
+    if (saved < 0 || pipe(fds) < 0 || dup2(fds[1], 2) < 0)
+        bail_out("pipe");
+    close(fds[1]);
+    int r = opt_parse(table, &t, argc, argv, flags, &first);
+    dup2(saved, 2);
+    close(saved);
+    ssize_t n = read(fds[0], stderr_text, sizeof(stderr_text) - 1);
+    stderr_text[n > 0 ? n : 0] = 0;
+    close(fds[0]);
+    return r;
+}
+#define PARSE(flags, ...) parse(flags, (char *[]){(char[]){"prog"}, __VA_ARGS__, NULL})
+#define W(s)              ((char[]){s})
+
+static void test_forms(void)
+{
+    is_int(PARSE(0, W("--str=x"), W("--num"), W("7"), W("cmd"), W("--flag")), 0, "long options");
+    is_str(t.str, "x", "attached");
+    is_int(t.num, 7, "separate");
+    ok(t.seen, "seen is noted");
+    ok(!t.flag, "options stop at the first word that is none");
+    is_int(first, 4, "which is the first operand");
+
+    is_int(PARSE(0, W("-fas"), W("x"), W("-n3"), W("--"), W("-f")), 0, "short options");
+    ok(t.flag && t.all, "clustered flags");
+    is_str(t.str, "x", "value after a cluster");
+    is_int(t.num, 3, "attached to the letter");
+    is_int(first, 5, "'--' is skipped");
+
+    is_int(PARSE(0, W("--flag=false"), W("-str"), W("go"), W("-num=2")), 0, "the spelling of Go programs");
+    ok(!t.flag, "a flag switched off");
+    is_str(t.str, "go", "-name value");
+    is_int(t.num, 2, "-name=value");
+    is_int(first, 5, "no operand: argc");
+
+    is_int(PARSE(0, W("-l"), W("1"), W("--list=2"), W("--list"), W("")), 0, "a list");
+    is_int(t.list.n, 3, "all of it, the empty word too");
+    is_int(PARSE(0, W("--colour=green")), 0, "a choice");
+    is_int(t.colour, 2, "its index");
+    is_int(PARSE(0, W("--old-flag")), 0, "an old spelling");
+    ok(t.flag, "sets the same");
+    is_int(PARSE(0, W("-"), W("-f")), 0, "a lone dash is an operand");
+    is_int(first, 1, "the first");
+}
+
+static void test_permute(void)
+{
+    char *argv[] = {W("prog"), W("one"), W("-f"), W("two"), W("--str"), W("x"), W("--"), W("-a"), NULL};
+    is_int(parse(OPT_PERMUTE, argv), 0, "options between operands");
+    ok(t.flag, "the flag");
+    is_str(t.str, "x", "the string");
+    ok(!t.all, "nothing after '--'");
+    is_int(first, 5, "operands come last");
+    is_str(argv[5], "one", "in order");
+    is_str(argv[6], "two", "in order");
+    is_str(argv[7], "-a", "and what follows '--'");
+}
+
+static void said(const char *part)
+{
+    ok(strstr(stderr_text, part) != NULL, "it says: %s", part);
+    if (!strstr(stderr_text, part))
+        diag("it said: %s", stderr_text);
+}
+
+static void test_errors(void)
+{
+    is_int(PARSE(0, W("--flga")), -EINVAL, "a misspelt option");
+    said("did you mean '--flag'?");
+    is_int(PARSE(0, W("--zzzzzz")), -EINVAL, "an unknown option");
+    said("unknown option '--zzzzzz' (see --help)");
+    is_int(PARSE(0, W("-fz")), -EINVAL, "an unknown letter");
+    said("'-z'");
+    is_int(PARSE(0, W("--str")), -EINVAL, "no value");
+    said("--str needs a value");
+    is_int(PARSE(0, W("--num=11")), -EINVAL, "a number out of range");
+    said("from 1 to 10");
+    is_int(PARSE(0, W("--num=x")), -EINVAL, "no number");
+    is_int(PARSE(0, W("--flag=perhaps")), -EINVAL, "no boolean");
+    is_int(PARSE(0, W("--colour=gren")), -EINVAL, "no such choice");
+    said("did you mean 'green'? one of: red, green");
+    is_int(PARSE(0, W("--colour=")), -EINVAL, "the empty choice cannot be made");
+    is_int(PARSE(0, W("--fla")), -EINVAL, "an abbreviation is not guessed at");
+}
+
+static void test_help(void)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    opt_help(f, table);
+    fclose(f);
+    ok(strstr(text, "\nThings:\n") != NULL, "the heading");
+    for (const struct opt *o = table; o->name || o->help; o++) {
+        if (!o->name)
+            continue;
+        char word[32];
+        snprintf(word, sizeof(word), "--%s", o->name);
+        ok(!!strstr(text, word) == !o->hidden, "%s: shown unless hidden", word);
+    }
+    ok(strstr(text, "-n, --num=N") != NULL, "letter, name and placeholder");
+    free(text);
+}
+
+int main(void)
+{
+    test_forms();
+    test_permute();
+    test_errors();
+    test_help();
+    strv_done(&t.list);
+    return done_testing();
+}
