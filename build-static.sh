@@ -183,10 +183,10 @@ fetch() { # library package release kind file upstream sha256: leaves the file i
 
 # Sets FILES to the paths of a library's source files, fetched when they are not there.
 sources_of() { # library
-    local line library package release kind file upstream sum
+    local line package release kind file upstream sum
     FILES=()
     while read -r line; do
-        read -r library package release kind file upstream sum <<<"$line"
+        read -r _ package release kind file upstream sum <<<"$line"
         # shellcheck disable=SC2086 # a line of the table is a list of words
         if locate "$file" "$sum" "$upstream" || { [ ! -f "$DL/$file.newer" ] && fetch $line && locate "$file" "$sum" "$upstream"; }; then
             FILES+=("$FOUND")
@@ -247,17 +247,15 @@ END
 }
 
 compile() { # library flags... -- files...: an archive of the files
-    local name=$1 flags=() file
+    local name=$1 flags=()
     shift
     while [ "$1" != -- ]; do
         flags+=("$1")
         shift
     done
     shift
-    # shellcheck disable=SC2086 # COPT is a list of words
-    for file; do
-        printf '%s\0' "$file"
-    done | xargs -0 -P"$JOBS" -I{} sh -c 'f=$1; shift; exec "$@" -c "$f" -o "$(basename "$f" .c).o"' sh {} "$OUT/bin/musl-cc" $COPT "${flags[@]}"
+    # shellcheck disable=SC2016,SC2086 # the inner shell expands; COPT is a list of words
+    printf '%s\0' "$@" | xargs -0 -P"$JOBS" -I{} sh -c 'f=$1; shift; exec "$@" -c "$f" -o "$(basename "$f" .c).o"' sh {} "$OUT/bin/musl-cc" $COPT "${flags[@]}"
     "${CROSS}ar" rcsD "$OUT/lib/$name.a" ./*.o
 }
 
@@ -277,13 +275,15 @@ build_yyjson() {
 # glib's meson.build wants libffi, zlib and pcre2 for its other libraries and for gregex.c. libslirp needs libglib-2.0.a
 # alone and nothing in it needs gregex.c: all of that is taken out of the recipe, so that nothing more must be installed.
 build_glib() {
-    local name
+    local name words
     sed -i -E "/^subdir\('(gobject|gthread|gmodule|gio|fuzzing|tools)'\)/d" "$S/meson.build"
     sed -i "/^  'gregex.c',/d" "$S/glib/meson.build"
     mkdir pc
     for name in libpcre2-8 libffi zlib; do
         printf 'Name: %s\nDescription: asked for, never used\nVersion: 99\n' "$name" >"pc/$name.pc"
     done
+    # shellcheck disable=SC2086 # COPT is a list of words
+    words=$(printf "'%s', " $COPT)
     # A cross file even for this machine's own kind: it keeps this machine's pkg-config and compiler settings out. The
     # properties answer the checks that would have to run a program.
     cat >machine.ini <<END
@@ -294,7 +294,7 @@ ranlib = '${CROSS}ranlib'
 strip = '${CROSS}strip'
 pkgconfig = 'pkg-config'
 [built-in options]
-c_args = [$(printf "'%s', " $COPT)]
+c_args = [$words]
 [host_machine]
 system = 'linux'
 cpu_family = '$ARCH'
@@ -378,39 +378,38 @@ build_one() { # library key files...: quiet; what it prints is kept
     step "$name ($((SECONDS - start)) s)"
 }
 
-build_libraries() {
-    local name base='' key lane_a=() lane_b=() lane
+build_libraries() { # [fetch]
+    local name base lane
     declare -A keys files
     check_tools
     for name in $LIBRARIES; do
         sources_of "$name"
-        files[$name]=$(printf '%s\n' "${FILES[@]}")
-        mapfile -t FILES <<<"${files[$name]}"
         case $name in
         musl) base='' ;;
         libslirp) base=${keys[glib]} ;;
         *) base=${keys[musl]} ;;
         esac
         keys[$name]=$(key_of "$name" "$base" "${FILES[@]}")
+        files[$name]=$(printf '%s\n' "${FILES[@]}")
     done
     [ "${1:-}" != fetch ] || return 0
     mkdir -p "$OUT/log" "$OUT/stamp" "$OUT/include" "$OUT/lib" "$OUT/bin" "$SRC"
-    for name in $LIBRARIES; do
+    build_stale musl
+    # Two lanes side by side, because configure steps use one processor only.
+    build_stale glib libslirp &
+    lane=$!
+    build_stale zlib yyjson libmicrohttpd
+    wait "$lane" || exit 1
+}
+
+build_stale() { # libraries...: those that are out of date, of build_libraries' keys and files
+    local name paths
+    for name; do
         [ "$(cat "$OUT/stamp/$name" 2>/dev/null)" != "${keys[$name]}" ] || continue
         rm -f "$OUT/stamp/$name"
-        case $name in
-        musl)
-            step "building the libraries for $ARCH"
-            build_one musl "${keys[musl]}" ${files[musl]} ;;
-        glib | libslirp) lane_a+=("$name") ;;
-        *) lane_b+=("$name") ;;
-        esac
+        mapfile -t paths <<<"${files[$name]}"
+        build_one "$name" "${keys[$name]}" "${paths[@]}"
     done
-    # Two lanes side by side: configure steps use one processor only.
-    for name in ${lane_a[@]+"${lane_a[@]}"}; do build_one "$name" "${keys[$name]}" ${files[$name]}; done &
-    lane=$!
-    for name in ${lane_b[@]+"${lane_b[@]}"}; do build_one "$name" "${keys[$name]}" ${files[$name]}; done
-    wait "$lane" || exit 1
 }
 
 # ---------------------------------------------------------------- the result

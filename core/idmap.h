@@ -98,7 +98,7 @@ struct idmap_request {
 int idmap_request_parse(const char *text, struct idmap_request *ret, struct reason *why);
 
 enum idmap_rung_state { RUNG_NOT_TRIED, RUNG_REFUSED, RUNG_POSSIBLE };
-enum { IDMAP_RUNGS = 4 }; /* direct, newuidmap, derived, single */
+enum { IDMAP_RUNGS = 4 }; /* direct, newuidmap, derived, single: IDMAP_DIRECT is rung 0 */
 
 struct idmap_plan {
     enum idmap_method method;  /* the rung in force: IDMAP_DIRECT ... IDMAP_CUSTOM; idmap_apply() may move it down */
@@ -107,8 +107,8 @@ struct idmap_plan {
     struct idmap uids, gids;
     uint32_t euid, egid;       /* of this process, in its own namespace: ROOTLESSKIT_PARENT_EUID, ROOTLESSKIT_PARENT_EGID */
     bool may_fall;             /* method was auto: idmap_apply() may try the rungs below */
-    bool has_setgid;           /* CAP_SETGID here */
-    char newuidmap[256], newgidmap[256]; /* paths of the helpers */
+    enum subid_source source;  /* as asked for */
+    char user[256];            /* login name, or the uid in digits */
     struct {
         enum idmap_rung_state state;
         struct reason why;     /* RUNG_REFUSED: "newuidmap is not installed" */

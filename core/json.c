@@ -3,13 +3,12 @@
  * Theory of operation. yyjson parses into a compact read-only tree that points into a private copy of the text, so
  * every string's place is known while keys are checked for duplicates. That tree is then copied into yyjson's mutable
  * form, the only one this interface shows, and the first is freed. Numbers are kept as text (NUMBER_AS_RAW) all the
- * way. Before yyjson sees the text, one pass over its brackets bounds depth and number of values, and with that memory.
- * The same pass finds the path of a place that was refused.
+ * way. Before yyjson sees the text, json_text_check() bounds depth and number of values, and with that memory.
  */
 #include "core/json.h"
+#include "core/json_text.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,9 @@
 
 struct json_doc {
     yyjson_mut_doc *mut;
-    int err; /* first error of building, negative errno */
+    int err;              /* first error of building, negative errno */
+    yyjson_mut_val *read; /* the values that were read: one block, in the order of the text */
+    size_t nread;
 };
 
 /* A node is yyjson's own value under another name; nothing looks into a struct json. */
@@ -33,170 +34,6 @@ static struct json *node(yyjson_mut_val *v)
 }
 
 /* ---- reading ---- */
-
-struct level {
-    bool object, have_key;
-    size_t index;
-    const char *key; /* as written, without quotes */
-    size_t key_len;
-};
-
-struct outline {
-    struct level levels[JSON_MAX_DEPTH + 1];
-    unsigned depth;
-    size_t values;
-};
-
-/* Walk over brackets and strings up to @stop, tolerating everything else. Returns the offset where a limit was passed, or @stop. */
-static size_t outline_walk(struct outline *o, const char *s, size_t stop)
-{
-    bool want_key = false;
-
-    for (size_t i = 0; i < stop; i++) {
-        struct level *top = o->depth ? &o->levels[o->depth - 1] : NULL;
-
-        switch (s[i]) {
-        case '"': {
-            size_t start = ++i;
-
-            while (i < stop && s[i] != '"')
-                i += s[i] == '\\' ? 2 : 1;
-            if (want_key && top && i < stop) {
-                top->key = s + start;
-                top->key_len = i - start;
-                top->have_key = true;
-            }
-            break;
-        }
-        case '{':
-        case '[':
-            if (o->depth == JSON_MAX_DEPTH)
-                return i;
-            o->levels[o->depth++] = (struct level){.object = s[i] == '{'};
-            o->values++;
-            want_key = s[i] == '{';
-            break;
-        case '}':
-        case ']':
-            if (o->depth)
-                o->depth--;
-            want_key = false;
-            break;
-        case ',':
-            if (top) {
-                top->index++;
-                top->have_key = false;
-                want_key = top->object;
-            }
-            o->values++;
-            break;
-        case ':':
-            want_key = false;
-            o->values++;
-            break;
-        default: break;
-        }
-        if (o->values > JSON_MAX_VALUES)
-            return i;
-    }
-    return stop;
-}
-
-static void path_add(struct json_path *p, const char *s, size_t len)
-{
-    if (p->cut)
-        return;
-    if (p->len + len + sizeof("...") > sizeof(p->text)) {
-        p->cut = true;
-        s = "...";
-        len = 3;
-    }
-    memcpy(p->text + p->len, s, len);
-    p->len += len;
-    p->text[p->len] = '\0';
-}
-
-static bool plain_key(const char *key, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (!((key[i] >= 'a' && key[i] <= 'z') || (key[i] >= 'A' && key[i] <= 'Z') || key[i] == '_' ||
-              (i && key[i] >= '0' && key[i] <= '9')))
-            return false;
-    return len > 0;
-}
-
-void json_path_key(struct json_path *p, const char *key, size_t key_len)
-{
-    if (plain_key(key, key_len)) {
-        if (p->len > 1)
-            path_add(p, ".", 1);
-        path_add(p, key, key_len);
-        return;
-    }
-    path_add(p, "[\"", 2);
-    for (size_t i = 0; i < key_len && !p->cut; i++)
-        path_add(p, key[i] >= ' ' && key[i] < 0x7f && key[i] != '"' ? key + i : "?", 1);
-    path_add(p, "\"]", 2);
-}
-
-void json_path_index(struct json_path *p, size_t index)
-{
-    char text[32];
-    int n = snprintf(text, sizeof(text), "[%zu]", index);
-
-    path_add(p, text, (size_t)n);
-}
-
-__attribute__((format(printf, 5, 6))) static int refuse(struct json_error *err, const char *text, size_t len,
-                                                        size_t offset, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (!err)
-        return -EBADMSG;
-    if (offset > len)
-        offset = len;
-    *err = (struct json_error){.offset = offset, .line = 1, .column = 1, .path = JSON_PATH_ROOT};
-    for (size_t i = 0; i < offset; i++) {
-        err->column++;
-        if (text[i] == '\n') {
-            err->line++;
-            err->column = 1;
-        }
-    }
-    va_start(ap, fmt);
-    vsnprintf(err->text, sizeof(err->text), fmt, ap);
-    va_end(ap);
-    return -EBADMSG;
-}
-
-/* refuse() for a place whose path is to be found from the text before it. */
-static void add_path(struct json_error *err, const struct outline *o)
-{
-    for (unsigned i = 0; err && i < o->depth; i++) {
-        const struct level *l = &o->levels[i];
-
-        if (!l->object)
-            json_path_index(&err->path, l->index);
-        else if (l->have_key)
-            json_path_key(&err->path, l->key, l->key_len);
-    }
-}
-
-static int check_outline(const char *text, size_t len, struct json_error *err)
-{
-    struct outline o = {0};
-    size_t at = outline_walk(&o, text, len);
-
-    if (at == len)
-        return 0;
-    if (o.values > JSON_MAX_VALUES)
-        refuse(err, text, len, at, "more than %d values", JSON_MAX_VALUES);
-    else
-        refuse(err, text, len, at, "more than %d levels deep", JSON_MAX_DEPTH);
-    add_path(err, &o);
-    return -EBADMSG;
-}
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -253,7 +90,8 @@ static int check_keys(yyjson_val *v, const struct json_path *path, const char *c
     if (yyjson_is_obj(v) && r)
         return r;
     if (twice) {
-        refuse(err, text, len, (size_t)(yyjson_get_str(twice) - copy) - 1, "the same key a second time");
+        json_text_refuse(err, text, len, (size_t)(yyjson_get_str(twice) - copy) - 1,
+                         "the same key a second time");
         if (err) {
             err->path = *path;
             json_path_key(&err->path, yyjson_get_str(twice), yyjson_get_len(twice));
@@ -291,11 +129,8 @@ static int parse(char *copy, const char *text, size_t len, yyjson_doc **ret, str
     if (!doc && e.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return -ENOMEM;
     if (!doc) {
-        struct outline o = {0};
-
-        refuse(err, text, len, e.pos, "%s", len ? e.msg : "no JSON in an empty text");
-        outline_walk(&o, text, e.pos < len ? e.pos : len);
-        add_path(err, &o);
+        json_text_refuse(err, text, len, e.pos, "%s", len ? e.msg : "no JSON in an empty text");
+        json_text_add_path(err, text);
         return -EBADMSG;
     }
     r = check_keys(yyjson_doc_get_root(doc), &(struct json_path)JSON_PATH_ROOT, copy, text, len, err);
@@ -315,9 +150,11 @@ static int to_document(yyjson_doc *parsed, struct json_doc **ret)
 
     if (r < 0)
         return r;
-    yyjson_mut_doc_set_root(doc->mut, yyjson_val_mut_copy(doc->mut, yyjson_doc_get_root(parsed)));
-    if (!json_root(doc))
+    doc->read = yyjson_val_mut_copy(doc->mut, yyjson_doc_get_root(parsed));
+    if (!doc->read)
         return -ENOMEM;
+    doc->nread = yyjson_doc_get_val_count(parsed);
+    yyjson_mut_doc_set_root(doc->mut, doc->read);
     *ret = doc;
     doc = NULL;
     return 0;
@@ -330,10 +167,10 @@ int json_read(const void *text, size_t len, size_t max, struct json_doc **ret, s
     int r;
 
     if (len > max) {
-        refuse(err, text, max, max, "larger than %zu bytes", max);
+        json_text_refuse(err, text, max, max, "larger than %zu bytes", max);
         return -EFBIG;
     }
-    r = check_outline(text, len, err);
+    r = json_text_check(text, len, err);
     if (r < 0)
         return r;
     r = -ENOMEM;
@@ -349,7 +186,7 @@ int json_read(const void *text, size_t len, size_t max, struct json_doc **ret, s
     }
     free(copy);
     if (r == -ENOMEM)
-        refuse(err, text, len, 0, "out of memory");
+        json_text_refuse(err, text, len, 0, "out of memory");
     return r;
 }
 
@@ -383,6 +220,25 @@ void json_doc_cleanup(struct json_doc **doc)
 struct json *json_root(const struct json_doc *doc)
 {
     return node(yyjson_mut_doc_get_root(doc->mut));
+}
+
+int json_doc_error(const struct json_doc *doc)
+{
+    return doc->err;
+}
+
+size_t json_text_index(const struct json_doc *doc, const struct json *n)
+{
+    uintptr_t off = (uintptr_t)n - (uintptr_t)doc->read;
+
+    return doc->read && (uintptr_t)n >= (uintptr_t)doc->read && off / sizeof(yyjson_mut_val) < doc->nread
+               ? off / sizeof(yyjson_mut_val)
+               : SIZE_MAX;
+}
+
+size_t json_text_values(const struct json_doc *doc)
+{
+    return doc->nread;
 }
 
 /* ---- looking ---- */
@@ -453,12 +309,7 @@ bool json_is_integer(const struct json *n)
 
     if (!s)
         return false;
-    if (*s == '-')
-        s++;
-    else if (*s == '0')
-        return s[1] == '\0';
-    if (*s < '1' || *s > '9')
-        return false;
+    s += *s == '-';
     return s[strspn(s, "0123456789")] == '\0';
 }
 

@@ -87,12 +87,14 @@ void json_doc_cleanup(struct json_doc **doc);
 #define json_auto __attribute__((cleanup(json_doc_cleanup)))
 
 struct json *json_root(const struct json_doc *doc);
+/* json_doc_error - the first error of building so far: 0 or -errno. */
+int json_doc_error(const struct json_doc *doc);
 
 /* ---- looking; @n may be NULL everywhere ---- */
 
 enum json_type json_type(const struct json *n);
 const char *json_type_name(const struct json *n); /* "object", "missing" for NULL */
-/* json_is_integer - a number written as an integer: neither '.', nor 'e', nor "-0" */
+/* json_is_integer - a number written as an integer: no '.', no exponent */
 bool json_is_integer(const struct json *n);
 
 /* json_get - member of an object; NULL when @n is no object or has no such member. O(members). */
@@ -131,9 +133,9 @@ struct json_it {
     const char *key; /* of a member; NULL in an array */
     size_t key_len;  /* keys may hold NULs */
     struct json *value;
-    size_t index;      /* from 0; json_it_remove() does not renumber */
-    size_t idx_, max_; /* the rest is the iterator's own */
-    struct json *cur_, *prev_, *in_;
+    size_t index;                    /* from 0; json_it_remove() does not renumber */
+    size_t idx_, max_;               /* the rest is the iterator's own */
+    struct json *cur_, *prev_, *in_; /* cur_: the key of a member */
 };
 struct json_it json_it(const struct json *n);
 bool json_it_next(struct json_it *it);
@@ -192,3 +194,12 @@ enum json_style {
  */
 int json_write(const struct json_doc *doc, const struct json *n, enum json_style style, char **ret,
                size_t *ret_len);
+
+/**
+ * json_write_like - write a document that was read, changing its text only where the document was changed
+ * @text: what json_read() got
+ *
+ * Blanks, line breaks and the spelling of strings and numbers stay for what was read; new values follow the indentation
+ * of what is around them. A document that was not changed gives the bytes of @text. Return as json_write().
+ */
+int json_write_like(const struct json_doc *doc, const char *text, size_t len, char **ret, size_t *ret_len);

@@ -2,6 +2,7 @@
 #include "core/licenses.h"
 
 #include <errno.h>
+#include <stdint.h>
 
 /*
  * The assembler reads the file (from the top folder, where the compiler is started), so that there is no generated
@@ -17,7 +18,7 @@ extern const char licenses_text_end[] __attribute__((visibility("hidden")));
 
 int licenses_print(FILE *out)
 {
-    size_t n = (size_t)(licenses_text_end - licenses_text);
+    size_t n = (size_t)((uintptr_t)licenses_text_end - (uintptr_t)licenses_text);
 
     errno = 0;
     if (fwrite(licenses_text, 1, n, out) != n || fflush(out) != 0)

@@ -2,7 +2,6 @@
 /* The inbound engine: accepts on listeners of the host's netns, dials in the child's netns, relays. A process of its own. */
 #pragma once
 #include <stdbool.h>
-#include <netinet/in.h>
 
 struct portd_config {
     int sync_fd;   /* commands (SYNC_PORT_ADD/DEL) and EOF = end */
@@ -11,7 +10,13 @@ struct portd_config {
     bool source_ip_transparent;
     bool sandbox, seccomp;
 };
+
+/* portd_config_init - all fds -1, sandbox, seccomp and source_ip_transparent on. */
 void portd_config_init(struct portd_config *c);
 
-/* portd_serve - join, sandbox, send SYNC_UP, serve until EOF. As netd_serve(): in a forked, single-purpose process. Return: exit status. */
+/**
+ * portd_serve - join, sandbox, send SYNC_UP, serve until EOF. As netd_serve(): in a forked, single-purpose process.
+ * A start that fails is told to the supervisor by SYNC_FAILED; a lack that one can live with by SYNC_WARN.
+ * Return: exit status (0: the supervisor is gone or said stop). Logs its own errors.
+ */
 int portd_serve(const struct portd_config *c);

@@ -107,7 +107,7 @@ static void test_looking(void)
     is_int(json_get_int(root, "u", INT64_MIN, INT64_MAX, &i), -ERANGE, "2^64-1 is not signed");
     is_int(json_get_uint(root, "f", 0, 9, &u), -EINVAL, "1.0 is not written as an integer");
     is_int(json_get_uint(root, "e", 0, 9999, &u), -EINVAL, "1e3 is not written as an integer");
-    is_int(json_get_uint(root, "m0", 0, 9999, &u), -EINVAL, "-0 is not written as an integer");
+    is_int(json_get_uint(root, "m0", 0, 9999, &u), -ERANGE, "-0 is not unsigned");
     is_int(json_get_uint(root, "s", 0, 9, &u), -EINVAL, "a string is no number");
     is_int(json_get_uint(root, "none", 0, 9, &u), -ENOENT, "a missing member");
     is_int(json_get_bool(root, "t", &b), 0, "a boolean");
@@ -180,6 +180,56 @@ static void test_building(void)
     ok(text == NULL, "and nothing is returned");
 }
 
+static void like(const char *text, void (*change)(struct json_doc *, struct json *), const char *want,
+                 const char *what)
+{
+    struct json_doc *doc = must_read(text);
+    char *out = NULL;
+    size_t len = 0;
+
+    if (change)
+        change(doc, json_root(doc));
+    is_int(json_write_like(doc, text, strlen(text), &out, &len), 0, "%s: written", what);
+    is_str(out, want, "%s: the text", what);
+    is_int(len, strlen(want), "%s: its length", what);
+    free(out);
+    json_doc_free(doc);
+}
+
+static void change_members(struct json_doc *doc, struct json *root)
+{
+    json_remove(root, "gone");
+    json_set(doc, root, "set", json_new_uint(doc, 2));
+    json_append_str(doc, json_get(root, "list"), "new");
+    json_add(doc, json_get(root, "none"), "k\"", json_new_null(doc));
+    json_add(doc, root, "more", json_copy(doc, json_get(root, "none")));
+}
+
+static void test_like(void)
+{
+    static const char *const same[] = {
+        "{}",
+        " [ ] \n",
+        "\"a\\u0041\\/\"",
+        "{ \"a\" : 1 , \"b\" : [ ] ,\n\"c\":{\"d\" :\t[1 ,2 , 3 ]\r\n} }\n\n",
+        "-0.0e+0",
+        "[[[]],{},\"]\"]",
+    };
+
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+        like(same[i], NULL, same[i], same[i]);
+    like("{\n\t\"gone\": [1],\n\t\"set\" : 1,\n\t\"list\": [\n\t\t\"\\u003c\"\n\t],\n\t\"none\": "
+         "{},\n\t\"f\": 1.00\n}\n",
+         change_members,
+         "{\n\t\"set\" : 2,\n\t\"list\": [\n\t\t\"\\u003c\",\n\t\t\"new\"\n\t],\n\t\"none\": "
+         "{\n\t\t\"k\\\"\": null\n\t},\n\t"
+         "\"f\": 1.00,\n\t\"more\": {\n\t\t\"k\\\"\": null\n\t}\n}\n",
+         "changed, with tabs");
+    like("{\"gone\":[1],\"set\":1,\"list\":[],\"none\":{}}", change_members,
+         "{\"set\":2,\"list\":[\"new\"],\"none\":{\"k\\\"\":null},\"more\":{\"k\\\"\":null}}",
+         "changed, on one line");
+}
+
 static void test_limits(void)
 {
     struct json_doc *doc = NULL;
@@ -206,6 +256,7 @@ int main(void)
     test_looking();
     test_removing();
     test_building();
+    test_like();
     test_limits();
     return done_testing();
 }

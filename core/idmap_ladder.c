@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: one function a rung fills the plan or says why it cannot.  descend() tries them from a given
+ * rung on and keeps each refusal, so that the one line for the user can name the cause that matters.  Facts about this process
+ * are collected once (struct facts); files are read when the first rung that needs them is tried.
+ *
+ * What the kernel allows (kernel/user_namespace.c, new_idmap_permitted and map_write):
+ *   - anything, to a writer with CAP_SETUID (CAP_SETGID) in the parent namespace;
+ *   - without it, one extent of one id, the writer's own effective one, by the owner of the namespace; for gids only
+ *     after setgroups was denied;
+ *   - outer uid 0 only to a writer with CAP_SETFCAP in the parent namespace (Linux 5.12);
+ *   - each map once, in one write, each extent inside one extent of the parent.
+ */
+#include "core/idmap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/ns.h"
+#include "core/parse.h"
+#include "core/proc.h"
+#include "core/strv.h"
+
+#ifndef CAP_SETFCAP
+#define CAP_SETFCAP 31
+#endif
+
+enum { HELPER_TIMEOUT_MS = 10000 };
+
+/* What is known of this process, and, once asked for, of its user's ranges. */
+struct facts {
+    uint32_t euid, egid;
+    bool setuid, setgid, setfcap; /* capabilities in effect */
+    struct idmap uid_parent, gid_parent;
+    bool looked_up;
+    int subids_error;             /* 0: both lists are there */
+    struct reason subids_why;
+    struct subid_list subuids, subgids;
+    const char *fix; /* static text: what the user could do about the last refusal */
+};
+
+static void facts_done(struct facts *f)
+{
+    subid_list_done(&f->subuids);
+    subid_list_done(&f->subgids);
+}
+#define facts_auto __attribute__((cleanup(facts_done)))
+
+static const char *const method_names[] = {"auto", "direct", "newuidmap", "derived", "single", "custom"};
+_Static_assert(array_size(method_names) == IDMAP_CUSTOM + 1, "a name for each method");
+
+const char *idmap_method_name(enum idmap_method m)
+{
+    return (size_t)m < array_size(method_names) ? method_names[m] : "?";
+}
+
+static int collect(struct facts *f, struct reason *why)
+{
+    uint64_t caps;
+    f->euid = (uint32_t)geteuid();
+    f->egid = (uint32_t)getegid();
+    int r = proc_caps_effective(&caps);
+    if (r < 0)
+        return reason_set(why, r, "cannot read the capabilities of this process: %s", strerror(-r));
+    f->setuid = caps >> CAP_SETUID & 1;
+    f->setgid = caps >> CAP_SETGID & 1;
+    f->setfcap = caps >> CAP_SETFCAP & 1;
+    r = idmap_read(0, SUBID_UID, &f->uid_parent);
+    if (r == 0)
+        r = idmap_read(0, SUBID_GID, &f->gid_parent);
+    if (r < 0)
+        return reason_set(why, r, "cannot read /proc/self/uid_map: %s (is /proc mounted?)", strerror(-r));
+    return 0;
+}
+
+/* The kernel compares numbers of the parent namespace here. */
+static bool maps_outer_root(const struct idmap *m)
+{
+    uint32_t inner;
+    return idmap_to_inner(m, 0, &inner) == 0;
+}
+
+/* ---------------------------------------------------------------- subordinate ids */
+
+static int look_up(struct facts *f, const struct idmap_plan *p)
+{
+    if (f->looked_up)
+        return f->subids_error;
+    f->looked_up = true;
+    const char *user = p->user[0] >= '0' && p->user[0] <= '9' ? NULL : p->user;
+    int r = subid_lookup(p->source, SUBID_UID, user, f->euid, &f->subuids, &f->subids_why);
+    if (r == 0)
+        r = subid_lookup(p->source, SUBID_GID, user, f->euid, &f->subgids, &f->subids_why);
+    /* Without CAP_SETFCAP the parent's uid 0 cannot be in the map; the rest of the ranges can. */
+    if (r == 0 && !f->setfcap && f->euid != 0)
+        r = subid_list_remove(&f->subuids, 0);
+    f->subids_error = r;
+    return r;
+}
+
+static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *why)
+{
+    uint64_t dropped_uids, dropped_gids;
+
+    int r = look_up(f, p);
+    if (r < 0) {
+        f->fix = NULL;
+        return reason_set(why, r, "%s", f->subids_why.text);
+    }
+    r = idmap_from_subids(f->euid, &f->subuids, &f->uid_parent, &p->uids, &dropped_uids);
+    if (r == 0)
+        r = idmap_from_subids(f->egid, &f->subgids, &f->gid_parent, &p->gids, &dropped_gids);
+    if (r < 0)
+        return reason_set(why, r, "cannot lay out the subordinate ids of '%s': %s", p->user, strerror(-r));
+    for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
+        if ((kind == SUBID_UID ? &p->uids : &p->gids)->n < 2)
+            return reason_set(why, -ENODATA, "the ranges of '%s' in %s are not mapped in this user namespace", p->user,
+                              subid_path((enum subid_kind)kind));
+    p->dropped = dropped_uids + dropped_gids;
+    if (p->dropped > 0)
+        log_debug("id map: %llu subordinate ids left out: not mapped here, or no room",
+                  (unsigned long long)p->dropped);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- rungs */
+
+static int refuse_without_setfcap(struct facts *f, struct reason *why)
+{
+    f->fix = "add CAP_SETFCAP, or run as another user";
+    return reason_set(why, -EPERM, "uid 0 cannot be mapped without CAP_SETFCAP");
+}
+
+static int need_both_caps(struct facts *f, struct reason *why)
+{
+    if (f->setuid && f->setgid)
+        return 0;
+    f->fix = "run as root";
+    return reason_set(why, -EPERM, "no %s", f->setuid ? "CAP_SETGID" : f->setgid ? "CAP_SETUID" : "CAP_SETUID and CAP_SETGID");
+}
+
+static int rung_direct(struct facts *f, struct idmap_plan *p, struct reason *why)
+{
+    int r = need_both_caps(f, why);
+    if (r == 0)
+        r = lay_out_subids(f, p, why);
+    if (r == 0 && maps_outer_root(&p->uids) && !f->setfcap)
+        r = refuse_without_setfcap(f, why);
+    return r;
+}
+
+/* Does the file have cap @cap among its permitted file capabilities? (struct vfs_cap_data, linux/capability.h: little-endian) */
+static bool has_file_cap(const char *path, unsigned cap)
+{
+    unsigned char d[sizeof(struct vfs_ns_cap_data)];
+    ssize_t n = getxattr(path, "security.capability", d, sizeof(d));
+    if (n < 12)
+        return false;
+    uint32_t permitted = (uint32_t)d[4] | (uint32_t)d[5] << 8 | (uint32_t)d[6] << 16 | (uint32_t)d[7] << 24;
+    return permitted >> cap & 1;
+}
+
+static int helper_usable(const struct facts *f, const char *name, unsigned cap, char *ret_path, const char **fix,
+                         struct reason *why)
+{
+    struct stat st;
+    struct statvfs vfs;
+
+    if (proc_which(name, ret_path) < 0) {
+        *fix = "install uidmap, or run as root with CAP_SETUID";
+        return reason_set(why, -ENOENT, "%s is not installed", name);
+    }
+    if (f->euid == 0 && f->setuid && f->setgid)
+        return 0; /* it needs no privilege but ours */
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+        *fix = "start it without no_new_privs";
+        return reason_set(why, -EPERM, "%s cannot work under no_new_privs", name);
+    }
+    if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1) {
+        *fix = "start it with CAP_SETUID and CAP_SETGID in the bounding set";
+        return reason_set(why, -EPERM, "%s cannot work: its capability is not in the bounding set", name);
+    }
+    if (stat(ret_path, &st) < 0 || statvfs(ret_path, &vfs) < 0)
+        return reason_set(why, -errno, "cannot examine '%s': %s", ret_path, strerror(errno));
+    if (vfs.f_flag & ST_NOSUID) {
+        *fix = "mount that file system without nosuid";
+        return reason_set(why, -EPERM, "'%s' is on a nosuid mount", ret_path);
+    }
+    /* An owner that is not mapped here shows as the overflow uid: then the bit has no effect either. */
+    bool setuid_root = (st.st_mode & S_ISUID) && st.st_uid == 0;
+    if (!setuid_root && !has_file_cap(ret_path, cap) && f->euid != 0) {
+        *fix = "reinstall uidmap, or give newuidmap and newgidmap the setuid bit";
+        return reason_set(why, -EPERM, "'%s' has neither the setuid bit of root nor file capabilities", ret_path);
+    }
+    return 0;
+}
+
+static int rung_newuidmap(struct facts *f, struct idmap_plan *p, struct reason *why)
+{
+    char path[PATH_MAX];
+
+    int r = helper_usable(f, "newuidmap", CAP_SETUID, path, &f->fix, why);
+    if (r == 0)
+        r = helper_usable(f, "newgidmap", CAP_SETGID, path, &f->fix, why);
+    if (r == 0)
+        r = lay_out_subids(f, p, why);
+    /* A helper started by uid 0 gets its capabilities back, as far as the bounding set goes. */
+    if (r == 0 && maps_outer_root(&p->uids) && prctl(PR_CAPBSET_READ, CAP_SETFCAP, 0, 0, 0) != 1)
+        r = refuse_without_setfcap(f, why);
+    p->by_helper = r == 0;
+    return r;
+}
+
+static int rung_derived(struct facts *f, struct idmap_plan *p, struct reason *why)
+{
+    int r = need_both_caps(f, why);
+    if (r < 0)
+        return r;
+    if (f->euid == 0 && !f->setfcap)
+        return refuse_without_setfcap(f, why);
+    r = idmap_derive(f->euid, &f->uid_parent, &p->uids);
+    if (r == 0)
+        r = idmap_derive(f->egid, &f->gid_parent, &p->gids);
+    if (r < 0) {
+        f->fix = NULL;
+        return reason_set(why, r, "own ids %u:%u are not in this process's own id map", f->euid, f->egid);
+    }
+    return 0;
+}
+
+static int rung_single(struct facts *f, struct idmap_plan *p, struct reason *why)
+{
+    if (f->euid == 0 && !f->setfcap)
+        return refuse_without_setfcap(f, why);
+    p->uids.n = p->gids.n = 0;
+    int r = idmap_add(&p->uids, 0, f->euid, 1);
+    if (r == 0)
+        r = idmap_add(&p->gids, 0, f->egid, 1);
+    if (r < 0)
+        return reason_set(why, r, "own ids %u:%u cannot be mapped", f->euid, f->egid);
+    p->deny_setgroups = !f->setgid;
+    return 0;
+}
+
+typedef int rung_fn(struct facts *f, struct idmap_plan *p, struct reason *why);
+
+static rung_fn *const rungs[] = {rung_direct, rung_newuidmap, rung_derived, rung_single};
+_Static_assert(array_size(rungs) == IDMAP_RUNGS, "a function for each rung");
+
+static size_t rung_of(enum idmap_method m)
+{
+    return (size_t)m - IDMAP_DIRECT;
+}
+
+/* "add a line..." for whoever lacks ranges: the fix is the same for both kinds, and names the user. */
+static void suggest(const struct facts *f, const struct idmap_plan *p, struct reason *ret)
+{
+    if (f->fix)
+        (void)reason_set(ret, 0, "%s", f->fix);
+    else
+        (void)reason_set(ret, 0, "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
+}
+
+/* The one line for the user about a plan that is not the first choice. */
+static void warn_about(const struct facts *f, struct idmap_plan *p, const struct reason *cause, const struct reason *fix)
+{
+    p->warning.text[0] = '\0';
+    if (p->method == IDMAP_SINGLE)
+        (void)reason_set(&p->warning, 0,
+                         "%.240s (single-id map used instead; %.160s): no other user or group exists inside, "
+                         "chown and setgroups fail",
+                         cause->text, fix->text);
+    else if (p->method == IDMAP_DERIVED && f->euid == 0 && ns_is_initial_user())
+        (void)reason_set(&p->warning, 0,
+                         "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside",
+                         cause->text, fix->text);
+}
+
+/* Try rung @from and, where @last allows, those below it. The plan is complete when this returns 0. */
+static int descend(struct facts *f, struct idmap_plan *p, size_t from, size_t last, struct reason *why)
+{
+    /* Why a worse rung has to do: what stopped newuidmap, or with privileges what stopped the direct way. */
+    struct reason cause = {""}, fix = {""};
+    bool privileged = f->setuid && f->setgid;
+    int r = -EPERM;
+
+    for (size_t i = from; i <= last; i++) {
+        p->method = (enum idmap_method)(IDMAP_DIRECT + i);
+        p->by_helper = p->deny_setgroups = false;
+        f->fix = NULL;
+        r = rungs[i](f, p, &p->rung[i].why);
+        p->rung[i].state = r == 0 ? RUNG_POSSIBLE : RUNG_REFUSED;
+        if (r == 0) {
+            log_debug("id map: %s", idmap_method_name(p->method));
+            warn_about(f, p, &cause, &fix);
+            return 0;
+        }
+        log_debug("id map: not %s: %s", idmap_method_name(p->method), p->rung[i].why.text);
+        if (i == rung_of(privileged ? IDMAP_DIRECT : IDMAP_NEWUIDMAP) || !cause.text[0] || i == IDMAP_RUNGS - 1) {
+            cause = p->rung[i].why;
+            suggest(f, p, &fix);
+        }
+    }
+    return reason_set(why, r, "%.300s (%.160s)", cause.text, fix.text);
+}
+
+/* ---------------------------------------------------------------- C:H:N */
+
+/* One's own uid in a custom map stands for one's own gid in the gid map. */
+static int custom_gids(const struct facts *f, const struct idmap *uids, struct idmap *ret)
+{
+    struct idmap m = {.n = 0};
+    for (size_t i = 0; i < uids->n; i++) {
+        struct idmap_extent e = uids->e[i];
+        int r = idmap_add(&m, e.inner, e.count == 1 && e.outer == f->euid ? f->egid : e.outer, e.count);
+        if (r < 0)
+            return r;
+    }
+    *ret = m;
+    return 0;
+}
+
+static bool is_self(const struct idmap *m, uint32_t id)
+{
+    return m->n == 1 && m->e[0].count == 1 && m->e[0].outer == id;
+}
+
+static int plan_custom(struct facts *f, const struct idmap_request *req, struct idmap_plan *p, struct reason *why)
+{
+    char path[PATH_MAX];
+    uint32_t id;
+
+    p->method = IDMAP_CUSTOM;
+    p->uids = req->custom;
+    int r = custom_gids(f, &p->uids, &p->gids);
+    if (r == 0)
+        r = idmap_check(&p->gids);
+    if (r < 0)
+        return reason_set(why, r, "the id map given cannot be used for gids: %s", strerror(-r));
+    if (idmap_to_inner(&p->uids, f->euid, &id) < 0 && idmap_to_outer(&p->uids, 0, &id) < 0)
+        return reason_set(why, -EINVAL, "the id map given has neither uid 0 inside nor your own uid %u outside", f->euid);
+    if (maps_outer_root(&p->uids) && !f->setfcap)
+        return reason_set(why, -EPERM, "the id map given has uid 0 outside, which needs CAP_SETFCAP");
+    if (f->setuid && f->setgid)
+        return 0;
+    if (is_self(&p->uids, f->euid) && is_self(&p->gids, f->egid)) {
+        p->deny_setgroups = !f->setgid;
+        return 0;
+    }
+    p->by_helper = true;
+    r = helper_usable(f, "newuidmap", CAP_SETUID, path, &f->fix, why);
+    return r < 0 ? r : helper_usable(f, "newgidmap", CAP_SETGID, path, &f->fix, why);
+}
+
+static int parse_extent(char *word, struct idmap *m, struct reason *why)
+{
+    uint32_t v[3];
+    char *save = NULL;
+    size_t n = 0;
+
+    if (strstr(word, "::") || *word == ':' || word[strcspn(word, " ")])
+        return reason_set(why, -EINVAL, "'%.40s' is not INSIDE:OUTSIDE:COUNT", word);
+    char *copy = word;
+    for (char *f = strtok_r(copy, ":", &save); f; f = strtok_r(NULL, ":", &save))
+        if (n >= 3 || parse_u32(f, &v[n++]) < 0)
+            return reason_set(why, -EINVAL, "'%.40s' in an id map is not a number of INSIDE:OUTSIDE:COUNT", f);
+    if (n != 3)
+        return reason_set(why, -EINVAL, "an id map is INSIDE:OUTSIDE:COUNT, each a number");
+    int r = idmap_add(m, v[0], v[1], v[2]);
+    if (r == -EEXIST)
+        return reason_set(why, -EINVAL, "%u:%u:%u overlaps another part of the id map", v[0], v[1], v[2]);
+    if (r < 0)
+        return reason_set(why, -EINVAL, "%u:%u:%u is not a range of ids", v[0], v[1], v[2]);
+    return 0;
+}
+
+int idmap_request_parse(const char *text, struct idmap_request *ret, struct reason *why)
+{
+    static const enum idmap_method by_name[] = {IDMAP_AUTO, IDMAP_DIRECT, IDMAP_NEWUIDMAP, IDMAP_SINGLE};
+    struct idmap m = {.n = 0};
+    char *save = NULL;
+
+    for (size_t i = 0; i < array_size(by_name); i++)
+        if (strcmp(text, idmap_method_name(by_name[i])) == 0) {
+            ret->method = by_name[i];
+            return 0;
+        }
+    if (*text < '0' || *text > '9')
+        return reason_set(why, -EINVAL, "'%.64s' is none of auto, direct, newuidmap, single, INSIDE:OUTSIDE:COUNT", text);
+    free_auto char *copy = strdup(text);
+    if (!copy)
+        return -ENOMEM;
+    for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        int r = parse_extent(word, &m, why);
+        if (r < 0)
+            return r;
+    }
+    if (idmap_check(&m) < 0)
+        return reason_set(why, -EINVAL, "the id map is too long for the kernel");
+    ret->method = IDMAP_CUSTOM;
+    ret->custom = m;
+    return 0;
+}
+
+/* ---------------------------------------------------------------- plan */
+
+int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct reason *why)
+{
+    facts_auto struct facts f = {0};
+
+    int r = collect(&f, why);
+    if (r < 0)
+        return r;
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+        log_debug("prctl(PR_SET_DUMPABLE): %s", strerror(errno));
+
+    memset(ret, 0, sizeof(*ret));
+    ret->euid = f.euid;
+    ret->egid = f.egid;
+    ret->source = req->source;
+    if (subid_user_name(f.euid, ret->user, sizeof(ret->user)) < 0)
+        (void)str_format(ret->user, sizeof(ret->user), "%u", f.euid);
+
+    switch (req->method) {
+    case IDMAP_AUTO: ret->may_fall = true; return descend(&f, ret, 0, IDMAP_RUNGS - 1, why);
+    case IDMAP_NEWUIDMAP: return descend(&f, ret, rung_of(IDMAP_NEWUIDMAP), rung_of(IDMAP_NEWUIDMAP), why);
+    case IDMAP_SINGLE:
+        r = descend(&f, ret, rung_of(IDMAP_SINGLE), rung_of(IDMAP_SINGLE), why);
+        ret->warning.text[0] = '\0'; /* it was asked for */
+        return r;
+    case IDMAP_DIRECT:
+        r = descend(&f, ret, rung_of(IDMAP_DIRECT), rung_of(IDMAP_DIRECT), why);
+        return r == 0 || !f.setuid || !f.setgid ? r
+                                                : descend(&f, ret, rung_of(IDMAP_DERIVED), rung_of(IDMAP_DERIVED), why);
+    case IDMAP_CUSTOM: return plan_custom(&f, req, ret, why);
+    case IDMAP_DERIVED: break;
+    }
+    return reason_set(why, -EINVAL, "no such way to map ids");
+}
+
+/* ---------------------------------------------------------------- apply */
+
+static int explain_write(const char *file, int r, struct reason *why)
+{
+    free_auto char *apparmor = NULL;
+    if ((r == -EPERM || r == -EACCES) &&
+        file_read(AT_FDCWD, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 16, &apparmor, NULL) == 0 &&
+        apparmor[0] == '1')
+        return reason_set(why, r,
+                          "cannot write %s: %s (kernel.apparmor_restrict_unprivileged_userns is 1: give this program an "
+                          "AppArmor profile that allows userns, or set it to 0)",
+                          file, strerror(-r));
+    return reason_set(why, r, "cannot write %s: %s", file, strerror(-r));
+}
+
+static int write_direct(const struct idmap_plan *p, pid_t child, bool *wrote, struct reason *why)
+{
+    char path[32], text[IDMAP_TEXT_MAX + 1];
+
+    int r = str_format(path, sizeof(path), "/proc/%d", (int)child);
+    if (r < 0)
+        return r;
+    fd_auto int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return reason_set(why, -errno, "cannot open '%s': %s", path, strerror(errno));
+    if (p->deny_setgroups) {
+        r = file_write(dir, "setgroups", "deny");
+        if (r < 0 && r != -ENOENT) /* kernels before 3.19 have no such file and ask for none */
+            return explain_write("setgroups", r, why);
+    }
+    r = idmap_format(&p->uids, text);
+    if (r >= 0)
+        r = file_write(dir, "uid_map", text);
+    if (r < 0)
+        return explain_write("uid_map", r, why);
+    *wrote = true;
+    r = idmap_format(&p->gids, text);
+    if (r >= 0)
+        r = file_write(dir, "gid_map", text);
+    return r < 0 ? explain_write("gid_map", r, why) : 0;
+}
+
+static int run_helper(const char *name, pid_t child, const struct idmap *m, struct reason *why)
+{
+    char path[PATH_MAX], words[IDMAP_MAX_EXTENTS * 3][11], pid[16];
+    char *argv[2 + IDMAP_MAX_EXTENTS * 3 + 1];
+    struct reason err = {""};
+    size_t n = 0, w = 0;
+    int status;
+
+    int r = proc_which(name, path);
+    if (r < 0)
+        return reason_set(why, r, "%s is not installed", name);
+    argv[n++] = path;
+    (void)snprintf(pid, sizeof(pid), "%d", (int)child);
+    argv[n++] = pid;
+    for (size_t i = 0; i < m->n; i++) {
+        const uint32_t v[3] = {m->e[i].inner, m->e[i].outer, m->e[i].count};
+        for (size_t k = 0; k < 3; k++, w++) {
+            (void)snprintf(words[w], sizeof(words[w]), "%u", v[k]);
+            argv[n++] = words[w];
+        }
+    }
+    argv[n] = NULL;
+
+    r = proc_run(argv, HELPER_TIMEOUT_MS, &status, &err, NULL, 0);
+    if (r < 0)
+        return reason_set(why, r, "cannot run '%s': %s", path, strerror(-r));
+    if (WIFSIGNALED(status))
+        return reason_set(why, -EIO, "%s was killed by signal %d", name, WTERMSIG(status));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return reason_set(why, -EPERM, "%s refused%s%.300s", name, err.text[0] ? ": " : "", err.text);
+    return 0;
+}
+
+static int write_by_helper(const struct idmap_plan *p, pid_t child, bool *wrote, struct reason *why)
+{
+    int r = run_helper("newuidmap", child, &p->uids, why);
+    if (r < 0)
+        return r;
+    *wrote = true;
+    return run_helper("newgidmap", child, &p->gids, why);
+}
+
+int idmap_apply(struct idmap_plan *plan, pid_t child, struct reason *why)
+{
+    for (;;) {
+        struct reason refusal = {""};
+        bool wrote = false;
+        int r = plan->by_helper ? write_by_helper(plan, child, &wrote, &refusal)
+                                : write_direct(plan, child, &wrote, &refusal);
+        if (r == 0)
+            return 0;
+        log_debug("id map: %s: %s", idmap_method_name(plan->method), refusal.text);
+        if (!plan->may_fall || wrote || plan->method == IDMAP_SINGLE || plan->method == IDMAP_CUSTOM)
+            return reason_set(why, r, "%s", refusal.text);
+
+        size_t at = rung_of(plan->method);
+        plan->rung[at].state = RUNG_REFUSED;
+        plan->rung[at].why = refusal;
+        facts_auto struct facts f = {0};
+        if (collect(&f, NULL) < 0 || descend(&f, plan, at + 1, IDMAP_RUNGS - 1, NULL) < 0)
+            return reason_set(why, r, "%s", refusal.text);
+        /* The cause the user should hear of is the refusal, not what the rungs in between say. */
+        if (plan->warning.text[0]) {
+            const struct reason fix = {"see --debug for each step"};
+            warn_about(&f, plan, &refusal, &fix);
+        }
+    }
+}
+
+int idmap_become_root(void)
+{
+    if (geteuid() == 0 && getegid() == 0)
+        return 0;
+    /* EINVAL: 0 is not mapped; the plan has seen to it that the own id is, then. */
+    if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
+        return -errno;
+    if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
+        return -errno;
+    return 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Steps of giving up privilege, in this order, each needing what the next one takes away:
+ *
+ *     join the child's user namespace   all capabilities, but in there only
+ *     join its network namespace        sockets are made there from now on
+ *     prepare source addresses          /proc/sys and netlink (net/transparent.c)
+ *     empty root                        no file of the host or of the child is in reach
+ *     limits, capabilities              CAP_NET_* stay: low ports and foreign source addresses inside
+ *     no_new_privs, non-dumpable        the fake root of the child shares the user namespace and must not trace us
+ *     seccomp
+ *     SYNC_UP
+ *
+ * What is left speaks to: the supervisor (trusted), clients and the child's servers (never parsed, only carried).
+ */
+#include "net/portd.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <linux/capability.h>
+
+#include "core/fd.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/ns.h"
+#include "core/sandbox.h"
+#include "core/sync.h"
+#include "net/portd_tcp.h"
+#include "net/portd_udp.h"
+
+enum {
+    NOFILE_WANTED = 65536,
+    NOFILE_RESERVED = 128, /* loop, sync, pipes of the relay, and something to spare */
+    FLOWS_MAX = 4096,
+};
+
+struct portd {
+    struct loop *l;
+    struct watch sync;
+    struct tcp_ports *tcp;
+    struct udp_ports *udp;
+};
+
+void portd_config_init(struct portd_config *c)
+{
+    *c = (struct portd_config){
+        .sync_fd = -1, .userns_fd = -1, .netns_fd = -1, .source_ip_transparent = true, .sandbox = true, .seccomp = true};
+}
+
+static int lock_down_calls(void)
+{
+    static const int calls[] = {
+        __NR_splice, __NR_recvfrom, __NR_sendto, __NR_epoll_ctl,
+#ifdef __NR_epoll_wait
+        __NR_epoll_wait,
+#endif
+        __NR_epoll_pwait, __NR_accept4, __NR_connect, __NR_socket, __NR_close, __NR_shutdown, __NR_setsockopt,
+        __NR_getsockopt, __NR_getsockname, __NR_getpeername, __NR_bind, __NR_recvmsg, __NR_sendmsg, __NR_pipe2, __NR_fcntl,
+        __NR_read, __NR_write, __NR_writev, __NR_clock_gettime,
+#ifdef __NR_poll
+        __NR_poll,
+#endif
+        __NR_ppoll, __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_madvise, __NR_mprotect, __NR_futex,
+        __NR_rt_sigreturn, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_restart_syscall, __NR_getpid, __NR_gettid,
+        __NR_tgkill, __NR_tkill, __NR_exit, __NR_exit_group,
+    };
+    return sandbox_seccomp(calls, array_size(calls));
+}
+
+static int give_up(const struct portd_config *c, int64_t *ret_nofile)
+{
+    struct reason why = {.text = ""};
+    int r = c->sandbox ? sandbox_empty_root(&why) : 0;
+    if (r < 0) {
+        log_error("port forwarder: cannot make an empty root: %s", why.text);
+        return r;
+    }
+    int64_t nofile = sandbox_nofile(NOFILE_WANTED);
+    if (nofile < 0)
+        return log_errno((int)nofile, "port forwarder: cannot read the limit of open files");
+    *ret_nofile = nofile;
+    if (!c->sandbox)
+        return 0;
+    r = sandbox_drop_caps(1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW | 1ull << CAP_NET_BIND_SERVICE);
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot drop capabilities");
+    r = sandbox_lock();
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot set no_new_privs");
+    r = c->seccomp ? lock_down_calls() : 0;
+    return r < 0 ? log_errno(r, "port forwarder: cannot set the seccomp filter") : 0;
+}
+
+static int join(const struct portd_config *c)
+{
+    int r = c->userns_fd >= 0 ? ns_join(c->userns_fd, CLONE_NEWUSER) : 0;
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot join the user namespace");
+    r = c->netns_fd >= 0 ? ns_join(c->netns_fd, CLONE_NEWNET) : 0;
+    return r < 0 ? log_errno(r, "port forwarder: cannot join the network namespace") : 0;
+}
+
+/* ---- commands ---- */
+
+static int add(struct portd *p, struct sync_in *in)
+{
+    struct portd_add a;
+    if (in->len != sizeof(a) || in->nfds != 1)
+        return -EBADMSG;
+    memcpy(&a, in->payload, sizeof(a));
+    a.child_ip[sizeof(a.child_ip) - 1] = '\0';
+    int r = a.udp ? udp_ports_add(p->udp, &a, in->fds[0]) : tcp_ports_add(p->tcp, &a, in->fds[0]);
+    if (r == 0)
+        in->fds[0] = -1; /* the port's now */
+    return r;
+}
+
+static int del(struct portd *p, const struct sync_in *in, uint32_t *ret_id)
+{
+    if (in->len != sizeof(*ret_id))
+        return -EBADMSG;
+    memcpy(ret_id, in->payload, sizeof(*ret_id));
+    int r = tcp_ports_del(p->tcp, *ret_id);
+    return r == -ENOENT ? udp_ports_del(p->udp, *ret_id) : r;
+}
+
+static void on_sync(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct portd *p = container_of(w, struct portd, sync);
+    sync_in_auto struct sync_in in = {.nfds = 0};
+    int r = sync_recv(w->fd, &in, 0);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0 || in.msg == SYNC_STOP) {
+        log_debug("port forwarder: the supervisor is done (%d)", r);
+        loop_quit(l, 0);
+        return;
+    }
+    struct portd_ack ack = {.id = 0};
+    if (in.msg == SYNC_PORT_ADD) {
+        ack.err = add(p, &in);
+        if (in.len >= sizeof(ack.id))
+            memcpy(&ack.id, in.payload, sizeof(ack.id)); /* first member of struct portd_add */
+    } else if (in.msg == SYNC_PORT_DEL) {
+        ack.err = del(p, &in, &ack.id);
+    } else {
+        log_debug("port forwarder: message '%s' is none for it", sync_name(in.msg));
+        return;
+    }
+    log_debug("port forwarder: %s %u: %d", sync_name(in.msg), ack.id, ack.err);
+    if (sync_send(w->fd, SYNC_PORT_ACK, &ack, sizeof(ack), NULL, 0) < 0)
+        loop_quit(l, 0);
+}
+
+/* ---- the process ---- */
+
+static int prepare(struct portd *p, const struct portd_config *c)
+{
+    int64_t nofile = 0;
+    int r = join(c);
+    if (r == 0)
+        r = give_up(c, &nofile);
+    if (r < 0)
+        return r;
+    /* Two descriptors a connection, one a flow: a quarter for the flows at most. */
+    size_t left = nofile > 2 * NOFILE_RESERVED ? (size_t)(nofile - NOFILE_RESERVED) : NOFILE_RESERVED;
+    size_t flows = left / 4 < FLOWS_MAX ? left / 4 : FLOWS_MAX;
+    r = loop_new(&p->l);
+    if (r == 0)
+        r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
+    if (r == 0)
+        r = udp_ports_new(p->l, flows, &p->udp);
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot start");
+    p->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = on_sync, .what = "supervisor"};
+    r = loop_add(p->l, &p->sync);
+    return r < 0 ? log_errno(r, "port forwarder: cannot watch the supervisor") : 0;
+}
+
+int portd_serve(const struct portd_config *c)
+{
+    struct portd p = {.l = NULL};
+    int r = prepare(&p, c);
+    if (r < 0) {
+        int32_t err = r;
+        sync_send(c->sync_fd, SYNC_FAILED, &err, sizeof(err), NULL, 0);
+    } else {
+        r = sync_send(c->sync_fd, SYNC_UP, NULL, 0, NULL, 0);
+        if (r == 0)
+            r = loop_run(p.l);
+        if (r < 0 && r != -EPIPE)
+            log_errno(r, "port forwarder: the event loop failed");
+    }
+    tcp_ports_free(p.tcp);
+    udp_ports_free(p.udp);
+    loop_free(p.l);
+    return r < 0 ? 1 : 0;
+}

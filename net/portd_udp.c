@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ *     client ─▶ port's socket (host) ─▶ flow of (port, client, address it wrote to) ─▶ connected socket (child) ─▶ server
+ *     client ◀─ port's socket, from the address the client wrote to  ◀─ flow ◀─ connected socket ◀─ server
+ *
+ * A flow is made by a client's first datagram and found again in a hash table. All flows are also in one list, ordered by
+ * their last datagram: its head is the next to expire after IDLE_NS, and the one to go when there are too many.
+ * UDP may lose datagrams, so nothing is ever queued here: what a socket does not take at once is dropped.
+ *
+ * A server that is not there shows as ECONNREFUSED on the flow's socket. If nobody has answered yet and no child address
+ * was asked for, the flow moves on to the next loopback address; the client's next try gets there.
+ */
+#include "net/portd_udp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "core/fd.h"
+#include "core/log.h"
+#include "net/ip.h"
+
+enum { BUCKETS = 1024, BATCH = 64, DATAGRAM_MAX = 65535 };
+static const uint64_t IDLE_NS = 90 * 1000000000ull;
+
+struct flow_key {
+    union sockaddr_ip client; /* as the kernel gave it: v4-mapped on a dual-stack socket */
+    struct in6_addr local;    /* what the client wrote to; IPv4 in the last four bytes */
+    uint32_t ifindex;         /* for link-local IPv6 addresses, else 0 */
+};
+
+struct flow {
+    struct watch w; /* the connected socket; owned */
+    struct udp_port *port;
+    struct flow *hash_next, **hash_at;
+    struct flow *older, *newer;
+    uint64_t used; /* ns */
+    struct flow_key key;
+    unsigned target;
+    bool answered;
+};
+
+struct udp_port {
+    struct watch w; /* the port's socket; owned */
+    struct udp_ports *u;
+    struct udp_port *next;
+    uint32_t id;
+    int family;
+    union sockaddr_ip target[3];
+    unsigned n_targets;
+};
+
+struct udp_ports {
+    struct loop *l;
+    struct udp_port *ports;
+    struct flow *buckets[BUCKETS];
+    struct flow *oldest, *newest;
+    size_t n, max;
+    uint32_t seed; /* so that clients cannot choose their bucket */
+    struct timer expiry;
+    unsigned char buf[DATAGRAM_MAX];
+};
+
+size_t udp_ports_flows(const struct udp_ports *u)
+{
+    return u->n;
+}
+
+/* ---- flows ---- */
+
+static uint32_t mix(uint32_t h, const void *data, size_t len)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ p[i]) * 16777619u; /* FNV-1a */
+    return h;
+}
+
+static struct flow **bucket(struct udp_ports *u, const struct udp_port *port, const struct flow_key *k)
+{
+    uint32_t h = mix(u->seed, &port->id, sizeof(port->id));
+    h = mix(h, &k->client.in.sin_port, sizeof(k->client.in.sin_port));
+    if (k->client.sa.sa_family == AF_INET)
+        h = mix(h, &k->client.in.sin_addr, sizeof(k->client.in.sin_addr));
+    else
+        h = mix(h, &k->client.in6.sin6_addr, sizeof(k->client.in6.sin6_addr));
+    return &u->buckets[(h ^ h >> 16) % BUCKETS];
+}
+
+static bool same_key(const struct flow_key *a, const struct flow_key *b)
+{
+    return ip_same_addr(&a->client, &b->client) && ip_port(&a->client) == ip_port(&b->client) &&
+           IN6_ARE_ADDR_EQUAL(&a->local, &b->local) && a->ifindex == b->ifindex;
+}
+
+static void list_remove(struct udp_ports *u, struct flow *f)
+{
+    *(f->older ? &f->older->newer : &u->oldest) = f->newer;
+    *(f->newer ? &f->newer->older : &u->newest) = f->older;
+    f->older = f->newer = NULL;
+}
+
+static void list_append(struct udp_ports *u, struct flow *f)
+{
+    f->older = u->newest;
+    *(f->older ? &f->older->newer : &u->oldest) = f;
+    u->newest = f;
+    f->used = now_ns();
+}
+
+static void touch(struct flow *f)
+{
+    list_remove(f->port->u, f);
+    list_append(f->port->u, f);
+}
+
+static void flow_free(struct flow *f)
+{
+    struct udp_ports *u = f->port->u;
+    loop_del(u->l, &f->w);
+    fd_close(&f->w.fd);
+    *f->hash_at = f->hash_next;
+    if (f->hash_next)
+        f->hash_next->hash_at = f->hash_at;
+    list_remove(u, f);
+    u->n--;
+    free(f);
+}
+
+static void on_expiry(struct loop *l, struct timer *t)
+{
+    struct udp_ports *u = container_of(t, struct udp_ports, expiry);
+    uint64_t now = now_ns();
+    while (u->oldest && now - u->oldest->used >= IDLE_NS)
+        flow_free(u->oldest);
+    if (u->oldest)
+        loop_timer_set(l, &u->expiry, u->oldest->used + IDLE_NS - now);
+}
+
+/* The address to answer from, as a control message (ip(7), ipv6(7)). */
+static void set_local(struct msghdr *m, const struct flow *f, void *control)
+{
+    struct cmsghdr *c = control;
+    if (IN6_IS_ADDR_UNSPECIFIED(&f->key.local))
+        return;
+    m->msg_control = control;
+    if (f->port->family == AF_INET) {
+        struct in_pktinfo info = {.ipi_ifindex = 0};
+        memcpy(&info.ipi_spec_dst, &f->key.local.s6_addr[12], 4);
+        m->msg_controllen = CMSG_SPACE(sizeof(info));
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+    } else {
+        struct in6_pktinfo info = {.ipi6_addr = f->key.local, .ipi6_ifindex = f->key.ifindex};
+        m->msg_controllen = CMSG_SPACE(sizeof(info));
+        c->cmsg_level = IPPROTO_IPV6;
+        c->cmsg_type = IPV6_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(info));
+        memcpy(CMSG_DATA(c), &info, sizeof(info));
+    }
+}
+
+static void answer(struct flow *f, const void *data, size_t len)
+{
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    } control;
+    memset(&control, 0, sizeof(control));
+    struct iovec iov = {(void *)(uintptr_t)data, len};
+    struct msghdr m = {.msg_name = &f->key.client, .msg_namelen = ip_len(&f->key.client), .msg_iov = &iov, .msg_iovlen = 1};
+    set_local(&m, f, &control);
+    if (sendmsg(f->port->w.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_debug("ports: answer of %zu bytes dropped: %s", len, strerror(errno));
+}
+
+/* Nobody listens there. false: the flow is gone. */
+static bool next_target(struct flow *f)
+{
+    if (f->answered || f->target + 1 >= f->port->n_targets)
+        return true;
+    const union sockaddr_ip *to = &f->port->target[f->target + 1];
+    int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    struct loop *l = f->port->u->l;
+    loop_del(l, &f->w);
+    fd_close(&f->w.fd);
+    f->w.fd = fd;
+    f->target++;
+    if (connect(fd, &to->sa, ip_len(to)) == 0 && loop_add(l, &f->w) == 0)
+        return true;
+    flow_free(f);
+    return false;
+}
+
+static void on_flow(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)l;
+    (void)events;
+    struct flow *f = container_of(w, struct flow, w);
+    struct udp_ports *u = f->port->u;
+    bool any = false;
+    for (int i = 0; i < BATCH; i++) {
+        ssize_t n = recv(w->fd, u->buf, sizeof(u->buf), MSG_DONTWAIT);
+        if (n >= 0) {
+            f->answered = any = true;
+            answer(f, u->buf, (size_t)n);
+            continue;
+        }
+        if (errno == EAGAIN)
+            break;
+        if (errno == ECONNREFUSED) {
+            next_target(f);
+            return;
+        }
+        log_debug("ports: udp: %s", strerror(errno));
+    }
+    if (any)
+        touch(f);
+}
+
+static int flow_connect(struct udp_port *p, unsigned *ret_target)
+{
+    int r = -EINVAL;
+    for (unsigned i = 0; i < p->n_targets; i++) {
+        fd_auto int fd = socket(p->target[i].sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd >= 0 && connect(fd, &p->target[i].sa, ip_len(&p->target[i])) == 0) {
+            *ret_target = i;
+            return steal_fd(&fd);
+        }
+        r = -errno;
+    }
+    return r;
+}
+
+static struct flow *flow_new(struct udp_port *p, const struct flow_key *k)
+{
+    struct udp_ports *u = p->u;
+    if (u->n >= u->max)
+        flow_free(u->oldest);
+    unsigned target = 0;
+    fd_auto int fd = flow_connect(p, &target);
+    if (fd < 0 && (fd == -EMFILE || fd == -ENFILE) && u->oldest) {
+        flow_free(u->oldest);
+        fd = flow_connect(p, &target);
+    }
+    struct flow *f = fd < 0 ? NULL : calloc(1, sizeof(*f));
+    if (!f) {
+        log_debug("ports: no flow for a new client: %s", fd < 0 ? strerror(-fd) : "out of memory");
+        return NULL;
+    }
+    f->w = (struct watch){.fd = fd, .events = EPOLLIN, .fn = on_flow, .what = "udp flow"};
+    if (loop_add(u->l, &f->w) < 0) {
+        free(f);
+        return NULL;
+    }
+    fd = -1; /* the flow's */
+    f->port = p;
+    f->key = *k;
+    f->target = target;
+    f->hash_at = bucket(u, p, k);
+    f->hash_next = *f->hash_at;
+    if (f->hash_next)
+        f->hash_next->hash_at = &f->hash_next;
+    *f->hash_at = f;
+    list_append(u, f);
+    u->n++;
+    if (!u->expiry.armed)
+        loop_timer_set(u->l, &u->expiry, IDLE_NS);
+    return f;
+}
+
+static struct flow *flow_find(struct udp_port *p, const struct flow_key *k)
+{
+    for (struct flow *f = *bucket(p->u, p, k); f; f = f->hash_next)
+        if (f->port == p && same_key(&f->key, k))
+            return f;
+    return NULL;
+}
+
+/* ---- ports ---- */
+
+static void read_local(struct msghdr *m, struct flow_key *k)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            memcpy(&k->local.s6_addr[12], &info.ipi_spec_dst, 4);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr)) /* one cannot answer from there */
+                continue;
+            k->local = info.ipi6_addr;
+            if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+                k->ifindex = info.ipi6_ifindex;
+        }
+    }
+}
+
+/* 1: one datagram was dealt with; 0: there is none. */
+static int take_datagram(struct udp_port *p)
+{
+    struct udp_ports *u = p->u;
+    union {
+        struct cmsghdr align;
+        char space[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
+    } control;
+    struct flow_key k;
+    memset(&k, 0, sizeof(k));
+    struct iovec iov = {u->buf, sizeof(u->buf)};
+    struct msghdr m = {.msg_name = &k.client,
+                       .msg_namelen = sizeof(k.client),
+                       .msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(p->w.fd, &m, MSG_DONTWAIT);
+    if (n < 0)
+        return errno != EAGAIN; /* an ICMP error of an earlier answer: take the next */
+    if (ip_port(&k.client) == 0) /* nobody could answer that */
+        return 1;
+    read_local(&m, &k);
+    struct flow *f = flow_find(p, &k);
+    if (f)
+        touch(f);
+    else
+        f = flow_new(p, &k);
+    /* The refusal of the datagram before this one may be reported here: once more. */
+    if (f && send(f->w.fd, u->buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED && next_target(f))
+        send(f->w.fd, u->buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return 1;
+}
+
+static void on_port(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)l;
+    (void)events;
+    struct udp_port *p = container_of(w, struct udp_port, w);
+    for (int i = 0; i < BATCH && take_datagram(p); i++)
+        ;
+}
+
+static void set_targets(struct udp_port *p, const struct portd_add *add)
+{
+    static const char *const loopback[] = {"127.0.0.1", "::1"};
+    for (unsigned i = 0; add->fallback && i < array_size(loopback); i++) {
+        union sockaddr_ip a;
+        ip_parse(loopback[i], add->child_port, &a);
+        if (!ip_same_addr(&a, &p->target[0]))
+            p->target[p->n_targets++] = a;
+    }
+}
+
+int udp_ports_add(struct udp_ports *u, const struct portd_add *add, int fd)
+{
+    union sockaddr_ip first, own;
+    socklen_t len = sizeof(own);
+    if (ip_parse(add->child_ip, add->child_port, &first) < 0 || getsockname(fd, &own.sa, &len) < 0)
+        return -EINVAL;
+    struct udp_port *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->u = u;
+    p->id = add->id;
+    p->family = own.sa.sa_family;
+    p->target[0] = first;
+    p->n_targets = 1;
+    set_targets(p, add);
+    p->w = (struct watch){.fd = fd, .events = EPOLLIN, .fn = on_port, .what = "udp port"};
+    int r = loop_add(u->l, &p->w);
+    if (r < 0) {
+        free(p);
+        return r;
+    }
+    p->next = u->ports;
+    u->ports = p;
+    return 0;
+}
+
+static void port_free(struct udp_port *p)
+{
+    struct udp_ports *u = p->u;
+    for (struct flow *f = u->oldest, *newer; f; f = newer) {
+        newer = f->newer;
+        if (f->port == p)
+            flow_free(f);
+    }
+    loop_del(u->l, &p->w);
+    fd_close(&p->w.fd);
+    free(p);
+}
+
+int udp_ports_del(struct udp_ports *u, uint32_t id)
+{
+    for (struct udp_port **at = &u->ports; *at; at = &(*at)->next)
+        if ((*at)->id == id) {
+            struct udp_port *p = *at;
+            *at = p->next;
+            port_free(p);
+            return 0;
+        }
+    return -ENOENT;
+}
+
+int udp_ports_new(struct loop *l, size_t max, struct udp_ports **ret)
+{
+    struct udp_ports *u = calloc(1, sizeof(*u));
+    if (!u)
+        return -ENOMEM;
+    u->l = l;
+    u->max = max ? max : 1;
+    u->expiry = (struct timer){.fn = on_expiry, .what = "udp expiry"};
+    if (getrandom(&u->seed, sizeof(u->seed), GRND_NONBLOCK) != sizeof(u->seed))
+        u->seed = 2166136261u ^ (uint32_t)now_ns();
+    *ret = u;
+    return 0;
+}
+
+void udp_ports_free(struct udp_ports *u)
+{
+    if (!u)
+        return;
+    while (u->ports) {
+        struct udp_port *p = u->ports;
+        u->ports = p->next;
+        port_free(p);
+    }
+    loop_timer_del(u->l, &u->expiry);
+    free(u);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The UDP part of portd: one flow, a connected socket in this process's netns, for each client of a port. */
+#pragma once
+#include <stddef.h>
+
+#include "core/loop.h"
+#include "net/port.h"
+
+struct udp_ports;
+
+/**
+ * udp_ports_new - the engine; one for all ports
+ * @max: flows at a time; the one that was silent for the longest makes room for a new one
+ * Return: 0 or -ENOMEM
+ */
+int udp_ports_new(struct loop *l, size_t max, struct udp_ports **ret);
+void udp_ports_free(struct udp_ports *u); /* NULL is fine */
+
+/* udp_ports_add - serve a bound, non-blocking socket with IP_PKTINFO (IPV6_RECVPKTINFO) on; the fd is owned from success on. -EINVAL, -ENOMEM, epoll_ctl(2) errors. */
+int udp_ports_add(struct udp_ports *u, const struct portd_add *add, int fd);
+/* udp_ports_del - end the port and its flows. -ENOENT. */
+int udp_ports_del(struct udp_ports *u, uint32_t id);
+size_t udp_ports_flows(const struct udp_ports *u);

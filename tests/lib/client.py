@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+"""Small clients for the tests; the counterpart of servers.py.
+
+    client.py connect ADDRESS PORT           what connect() says: "connected", or the error's name (ECONNREFUSED...)
+    client.py tcp ADDRESS PORT [TEXT]        send TEXT, end that side, print what comes back
+    client.py udp ADDRESS PORT [TEXT]        send TEXT, print the answer
+    client.py dns SERVER NAME [A|AAAA] [tcp] the addresses, sorted, one a line; or NXDOMAIN, or TRUNCATED
+    client.py unix PATH [TEXT]               like tcp; with TEXT "-", what comes in on standard input; with "--", nothing, and the side stays open
+    client.py json EXPRESSION                standard input as `d`; prints the value of a Python expression
+    client.py gone PID...                    wait until all of these processes are gone
+    client.py listen PORT...                 bind these TCP ports on 0.0.0.0; say ready; hold them until standard input ends
+
+Whatever waits has a deadline of 20 seconds, which is an error (status 1), and not part of what is tested.
+"""
+import errno
+import json
+import os
+import random
+import select
+import socket
+import struct
+import sys
+
+DEADLINE = 20
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def exchange(sock, text):
+    """Send, end that side, return everything that comes until the peer ends too."""
+    if text != b"--":
+        if text:
+            sock.sendall(text)
+        sock.shutdown(socket.SHUT_WR)
+    data = b""
+    while True:
+        more = sock.recv(1 << 16)
+        if not more:
+            return data
+        data += more
+
+
+def show(data):
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+
+
+def connect(address, port):
+    sock = socket.socket(family(address), socket.SOCK_STREAM)
+    sock.settimeout(DEADLINE)
+    try:
+        sock.connect((address, int(port)))
+    except TimeoutError:
+        print("timeout")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+    else:
+        print("connected")
+
+
+def tcp(address, port, text=""):
+    with socket.create_connection((address, int(port)), DEADLINE) as sock:
+        show(exchange(sock, text.encode()))
+
+
+def udp(address, port, text="hello"):
+    sock = socket.socket(family(address), socket.SOCK_DGRAM)
+    sock.settimeout(DEADLINE)
+    sock.connect((address, int(port)))
+    sock.send(text.encode())
+    show(sock.recv(65536))
+
+
+def dns(server, name, kind="A", how="udp"):
+    number = {"A": 1, "AAAA": 28}[kind]
+    ident = random.randrange(65536)
+    query = struct.pack(">HHHHHH", ident, 0x0100, 1, 0, 0, 0)
+    query += b"".join(bytes((len(part),)) + part.encode() for part in name.split(".")) + b"\0" + struct.pack(">HH", number, 1)
+    sock = socket.socket(family(server), socket.SOCK_STREAM if how == "tcp" else socket.SOCK_DGRAM)
+    sock.settimeout(DEADLINE)
+    sock.connect((server, 53))
+    if how == "tcp":
+        sock.sendall(struct.pack(">H", len(query)) + query)
+        reply = exchange(sock, b"")[2:]
+    else:
+        sock.send(query)
+        reply = sock.recv(65536)
+    got, flags, _, count = struct.unpack_from(">HHHH", reply)
+    if got != ident:
+        sys.exit("the answer is for another query")
+    if flags & 0x0200:
+        print("TRUNCATED")
+        return
+    if flags & 15:
+        print({2: "SERVFAIL", 3: "NXDOMAIN"}.get(flags & 15, flags & 15))
+        return
+    at, found = len(query), []
+    for _ in range(count):
+        size = struct.unpack_from(">H", reply, at + 10)[0]
+        data = reply[at + 12:at + 12 + size]
+        found.append(socket.inet_ntop(socket.AF_INET if kind == "A" else socket.AF_INET6, data))
+        at += 12 + size
+    print("\n".join(sorted(found)))
+
+
+def unix(path, text=""):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(DEADLINE)
+    sock.connect(path)
+    show(exchange(sock, sys.stdin.buffer.read() if text == "-" else text.encode()))
+
+
+def evaluate(expression):
+    value = eval(expression, {"d": json.load(sys.stdin), "json": json})  # the tests' own expressions
+    print(value if isinstance(value, str) else json.dumps(value))
+
+
+def gone(*pids):
+    poll, fds = select.poll(), {}
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(int(pid))
+        except ProcessLookupError:
+            continue
+        fds[fd] = pid
+        poll.register(fd, select.POLLIN)
+    while fds:
+        ready = poll.poll(DEADLINE * 1000)
+        if not ready:
+            sys.exit(f"still there: {' '.join(fds.values())}")
+        for fd, _ in ready:
+            poll.unregister(fd)
+            del fds[fd]
+
+
+def listen(*ports):
+    held = []
+    for port in ports:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("0.0.0.0", int(port)))
+        sock.listen()
+        held.append(sock)
+    print("ready", flush=True)
+    sys.stdin.read()
+
+
+COMMANDS = {"connect": connect, "tcp": tcp, "udp": udp, "dns": dns, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
+try:
+    COMMANDS[sys.argv[1]](*sys.argv[2:])
+except (OSError, struct.error) as problem:
+    sys.exit(f"client.py {' '.join(sys.argv[1:])}: {problem!r}")
