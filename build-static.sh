@@ -429,6 +429,7 @@ verify() { # file
     grep -q '^ *GNU_RELRO' <<<"$header" || die "$1 has no RELRO segment"
 }
 
+case $TOP in *[[:space:]]*) die "the name of this folder has white space in it, which make cannot handle: $TOP" ;; esac
 case $ARCH in
 x86_64 | aarch64) ;;
 *) die "ARCH=$ARCH is not known (x86_64 or aarch64)" ;;

@@ -39,7 +39,7 @@ check 'clang-tidy' each_source sh -c 'out=$(clang-tidy --quiet "$0" -- $CFLAGS_L
 check 'cppcheck' cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -j"$jobs" \
     --suppress=missingIncludeSystem --suppress=readdirCalled --suppress=legacyUninitvar --suppress=resourceLeak \
     --suppress=leakReturnValNotUsed --suppress=memleak --library=gnu --library=posix -D_GNU_SOURCE -D__linux__ '-DROOTLET_VERSION="0"' -I. "${sources[@]}"
-check 'shellcheck' shellcheck -x "${scripts[@]}"
+check 'shellcheck' shellcheck -x -P SCRIPTDIR -S warning "${scripts[@]}"
 [ ${#manuals[@]} -eq 0 ] || check 'manual pages (mandoc)' mandoc -T lint -W warning "${manuals[@]}"
 
 # The rules' own TAP, numbered on from here.
