@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/frame.h"
+
+#include <errno.h>
+#include <string.h>
+#include <linux/if_ether.h>
+
+enum { IP4_HDR = 20, IP6_HDR = 40, UDP_HDR = 8, DNS_PORT = 53 };
+
+static uint16_t get16(const unsigned char *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static void put16(unsigned char *p, size_t v)
+{
+    p[0] = (unsigned char)(v >> 8);
+    p[1] = (unsigned char)v;
+}
+
+/* The Internet checksum (RFC 1071), not yet folded. @len is odd at most in the last piece. */
+static uint32_t sum(uint32_t s, const unsigned char *p, size_t len)
+{
+    for (; len > 1; p += 2, len -= 2)
+        s += get16(p);
+    if (len)
+        s += (uint32_t)p[0] << 8;
+    return s;
+}
+
+static uint16_t fold(uint32_t s)
+{
+    while (s >> 16)
+        s = (s & 0xffff) + (s >> 16);
+    return (uint16_t)s;
+}
+
+/* Destinations that lead to the host itself by their very number: 0.0.0.0/8 (connect() takes it for loopback) and 127.0.0.0/8. */
+static bool forbidden4(const unsigned char *a)
+{
+    return a[0] == 0 || a[0] == 127;
+}
+
+/* The same in IPv6: ::, ::1 and everything in ::/64 that embeds IPv4 (mapped, compatible, translated). */
+static bool forbidden6(const unsigned char *a)
+{
+    static const unsigned char zero[8];
+    return memcmp(a, zero, sizeof(zero)) == 0;
+}
+
+/* A datagram at @p, its addresses already in *u, its pseudo header summed in @pseudo. */
+static bool take_udp(const unsigned char *p, size_t len, uint32_t pseudo, struct frame_udp *u)
+{
+    if (len < UDP_HDR)
+        return false;
+    size_t ulen = get16(p + 4);
+    if (ulen < UDP_HDR || ulen > len)
+        return false;
+    /* No checksum: allowed in IPv4 only (RFC 768, RFC 8200 8.1) */
+    if (get16(p + 6) == 0 ? u->v6 : fold(sum(pseudo + (uint32_t)ulen, p, ulen)) != 0xffff)
+        return false;
+    u->src_port = get16(p);
+    u->dst_port = get16(p + 2);
+    u->data = p + UDP_HDR;
+    u->len = ulen - UDP_HDR;
+    return true;
+}
+
+static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsigned char *ip, size_t len, struct frame_udp *u)
+{
+    if (len < IP4_HDR || ip[0] >> 4 != 4)
+        return FRAME_DROP;
+    size_t hdr = (size_t)(ip[0] & 15) * 4, total = get16(ip + 2);
+    if (hdr < IP4_HDR || hdr > total || total > len || forbidden4(ip + 16))
+        return FRAME_DROP;
+    if (!dns || ip[9] != IPPROTO_UDP || memcmp(ip + 16, &p->dns, 4) || hdr + UDP_HDR > total ||
+        get16(ip + hdr + 2) != DNS_PORT)
+        return FRAME_PASS;
+    if (get16(ip + 6) & 0x3fff) /* a fragment: the stack puts them together */
+        return FRAME_PASS;
+    u->v6 = false;
+    memcpy(&u->src.in, ip + 12, 4);
+    memcpy(&u->dst.in, ip + 16, 4);
+    if (fold(sum(0, ip, hdr)) != 0xffff || !take_udp(ip + hdr, total - hdr, sum(IPPROTO_UDP, ip + 12, 8), u))
+        return FRAME_DROP;
+    return FRAME_DNS;
+}
+
+static enum frame_verdict check6(const struct addrplan *p, bool dns, const unsigned char *ip, size_t len, struct frame_udp *u)
+{
+    if (!p->ipv6 || len < IP6_HDR || ip[0] >> 4 != 6)
+        return FRAME_DROP;
+    size_t plen = get16(ip + 4);
+    if (plen > len - IP6_HDR || forbidden6(ip + 24))
+        return FRAME_DROP;
+    if (!dns || ip[6] != IPPROTO_UDP || memcmp(ip + 24, &p->dns6, 16) || plen < UDP_HDR ||
+        get16(ip + IP6_HDR + 2) != DNS_PORT)
+        return FRAME_PASS;
+    u->v6 = true;
+    memcpy(&u->src.in6, ip + 8, 16);
+    memcpy(&u->dst.in6, ip + 24, 16);
+    if (!take_udp(ip + IP6_HDR, plen, sum(IPPROTO_UDP, ip + 8, 32), u))
+        return FRAME_DROP;
+    return FRAME_DNS;
+}
+
+enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len, struct frame_udp *ret_udp)
+{
+    const unsigned char *f = frame;
+    if (len < ETH_HLEN)
+        return FRAME_DROP;
+    memcpy(ret_udp->dst_mac, f, 6);
+    memcpy(ret_udp->src_mac, f + 6, 6);
+    switch (get16(f + 12)) {
+    case ETH_P_ARP: return FRAME_PASS;
+    case ETH_P_IP: return check4(p, dns, f + ETH_HLEN, len - ETH_HLEN, ret_udp);
+    case ETH_P_IPV6: return check6(p, dns, f + ETH_HLEN, len - ETH_HLEN, ret_udp);
+    default: return FRAME_DROP;
+    }
+}
+
+int frame_build_udp(const struct frame_udp *u, void *buf, size_t size)
+{
+    unsigned char *f = buf;
+    size_t hdr = u->v6 ? IP6_HDR : IP4_HDR, ulen = UDP_HDR + u->len;
+    if (u->len > 65535 - UDP_HDR - IP4_HDR || ETH_HLEN + hdr + ulen > size)
+        return -EMSGSIZE;
+    memcpy(f, u->dst_mac, 6);
+    memcpy(f + 6, u->src_mac, 6);
+    put16(f + 12, u->v6 ? ETH_P_IPV6 : ETH_P_IP);
+    unsigned char *ip = f + ETH_HLEN, *udp = ip + hdr;
+    memset(ip, 0, hdr);
+    uint32_t pseudo;
+    if (u->v6) {
+        ip[0] = 0x60;
+        put16(ip + 4, ulen);
+        ip[6] = IPPROTO_UDP;
+        ip[7] = 64;
+        memcpy(ip + 8, &u->src.in6, 16);
+        memcpy(ip + 24, &u->dst.in6, 16);
+        pseudo = sum(IPPROTO_UDP + (uint32_t)ulen, ip + 8, 32);
+    } else {
+        ip[0] = 0x45;
+        put16(ip + 2, hdr + ulen);
+        put16(ip + 6, 0x4000); /* do not fragment: it fits the link's MTU or is not sent */
+        ip[8] = 64;
+        ip[9] = IPPROTO_UDP;
+        memcpy(ip + 12, &u->src.in, 4);
+        memcpy(ip + 16, &u->dst.in, 4);
+        put16(ip + 10, (uint16_t)~fold(sum(0, ip, hdr)));
+        pseudo = sum(IPPROTO_UDP + (uint32_t)ulen, ip + 12, 8);
+    }
+    put16(udp, u->src_port);
+    put16(udp + 2, u->dst_port);
+    put16(udp + 4, ulen);
+    put16(udp + 6, 0);
+    memcpy(udp + UDP_HDR, u->data, u->len);
+    uint16_t check = (uint16_t)~fold(sum(pseudo, udp, ulen));
+    put16(udp + 6, check ? check : 0xffff);
+    return (int)(ETH_HLEN + hdr + ulen);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ *      guest ── link fd ──> frame_check ──> stack (libslirp) ──> sockets of the host's netns
+ *                                     └──> dns (UDP to the plan's DNS address) ──> the host's resolvers
+ *
+ * One process, one thread, one turn:
+ *      fill the poll set (event loop's epoll fd, link, libslirp's sockets), poll
+ *      libslirp's sockets (this also moves its clock)
+ *      frames from the link, at most FRAMES_A_TURN
+ *      the event loop (API clients, DNS, signals of the supervisor, timers)
+ *
+ * Everything that needs a file, a capability or a look at the host happens before the sandbox is closed; after it the
+ * process has the fds it was given, can open sockets, and sees a root with its own copy of resolv.conf in it and nothing else.
+ */
+#include "net/netd.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/loop.h"
+#include "core/sandbox.h"
+#include "core/sync.h"
+#include "net/frame.h"
+#include "net/netd_api.h"
+#include "net/netd_sandbox.h"
+#include "net/resolv.h"
+#include "net/slirp.h"
+
+enum {
+    FRAMES_A_TURN = 64,
+    MAX_FILES = 1 << 20,
+    /* Places in the poll set. */
+    AT_LOOP = 0,
+    AT_LINK = 1,
+};
+
+struct netd {
+    const struct netd_config *c;
+    struct loop *loop;
+    struct stack *stack;
+    struct netd_api *api;
+    struct watch exit, sync;
+    struct pollset set;
+    uint64_t dropped;    /* frames the link did not take */
+    unsigned char *frame; /* FRAME_MAX bytes */
+};
+
+void netd_config_init(struct netd_config *c)
+{
+    *c = (struct netd_config){
+        .link_fd = -1,
+        .userns_fd = -1,
+        .ready_fd = -1,
+        .exit_fd = -1,
+        .sync_fd = -1,
+        .api_fd = -1,
+        .sandbox = true,
+        .seccomp = true,
+    };
+}
+
+/*
+ * To the guest.  A link that cannot take a frame now (its queue is full, the interface is down or gone) loses it, as any
+ * Ethernet does; TCP comes again.
+ */
+static void to_link(const void *frame, size_t len, void *arg)
+{
+    struct netd *n = arg;
+    ssize_t r;
+    do
+        r = write(n->c->link_fd, frame, len);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        n->dropped++;
+}
+
+static void from_guest(struct netd *n, size_t len)
+{
+    struct frame_udp u;
+    if (frame_check(&n->c->plan, false, n->frame, len, &u) == FRAME_PASS)
+        stack_input(n->stack, n->frame, len);
+}
+
+/* Take what is there, up to a turn's worth, so that sockets and API get theirs under a flood. */
+static void read_link(struct netd *n)
+{
+    for (int i = 0; i < FRAMES_A_TURN; i++) {
+        ssize_t len = read(n->c->link_fd, n->frame, FRAME_MAX);
+        if (len > 0) {
+            from_guest(n, (size_t)len);
+            continue;
+        }
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len == 0 || errno == EAGAIN || errno == ENETDOWN || errno == ENOBUFS || errno == EIO)
+            return; /* down for now: comes up again, or its owner ends us */
+        log_info("the interface is gone (%s); ending", strerror(errno));
+        loop_quit(n->loop, 0);
+        return;
+    }
+}
+
+static void exit_event(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)w;
+    (void)events;
+    loop_quit(l, 0);
+}
+
+/* The supervisor's death or its wish to stop. */
+static void sync_event(struct loop *l, struct watch *w, uint32_t events)
+{
+    struct sync_in in sync_in_auto = {.nfds = 0};
+    (void)events;
+    int r = sync_recv(w->fd, &in, 0);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0 || in.msg == SYNC_STOP)
+        loop_quit(l, 0);
+}
+
+static int add_watches(struct netd *n)
+{
+    const struct netd_config *c = n->c;
+    n->exit = (struct watch){.fd = c->exit_fd, .events = EPOLLRDHUP, .fn = exit_event, .what = "exit fd"};
+    n->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = sync_event, .what = "supervisor"};
+    int r = 0;
+    if (c->exit_fd >= 0 && (r = loop_add(n->loop, &n->exit)) < 0)
+        return log_errno(r, "cannot watch exit fd %d (it must be a pipe or a socket)", c->exit_fd);
+    if (c->sync_fd >= 0 && (r = loop_add(n->loop, &n->sync)) < 0)
+        return log_errno(r, "cannot watch the supervisor's socket");
+    if (c->api_fd >= 0 && (r = netd_api_new(n->loop, c->api_fd, n->stack, &c->plan, &n->api)) < 0)
+        return log_errno(r, "cannot serve the API socket");
+    return 0;
+}
+
+static int set_up(struct netd *n)
+{
+    const struct netd_config *c = n->c;
+    struct reason why = {""};
+    n->frame = malloc(FRAME_MAX);
+    if (!n->frame)
+        return log_errno(-ENOMEM, "cannot start");
+    int r = fd_set_nonblock(c->link_fd, true);
+    if (r < 0)
+        return log_errno(r, "cannot use the link (fd %d)", c->link_fd);
+    r = loop_new(&n->loop);
+    if (r < 0)
+        return log_errno(r, "cannot make an event loop");
+    const struct stack_config sc = {
+        .plan = &c->plan,
+        .disable_host_loopback = c->disable_host_loopback,
+        .disable_dns = c->disable_dns,
+        .outbound = c->have_outbound ? &c->outbound : NULL,
+        .outbound6 = c->have_outbound6 ? &c->outbound6 : NULL,
+        .loop = n->loop,
+        .send = to_link,
+        .arg = n,
+    };
+    r = stack_new(&sc, &n->stack);
+    if (r < 0)
+        return log_errno(r, "cannot start the TCP/IP stack (MTU %u)", c->plan.mtu);
+    r = add_watches(n);
+    if (r < 0)
+        return r;
+    r = netd_sandbox_enter(c, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
+        return r;
+    }
+    return 0;
+}
+
+/* Tell those who wait that we serve. */
+static int announce(const struct netd_config *c)
+{
+    int r = 0;
+    if (c->ready_fd >= 0) {
+        r = fd_write_all(c->ready_fd, "1", 1);
+        close(c->ready_fd);
+        if (r < 0)
+            return log_errno(r, "cannot write to ready fd %d", c->ready_fd);
+    }
+    if (c->sync_fd >= 0) {
+        r = sync_send(c->sync_fd, SYNC_UP, NULL, 0, NULL, 0);
+        if (r < 0)
+            return log_errno(r, "cannot tell the supervisor that the network is up");
+    }
+    return 0;
+}
+
+static int turn(struct netd *n)
+{
+    n->set.n = 0;
+    if (pollset_add(&n->set, loop_fd(n->loop), POLLIN) != AT_LOOP ||
+        pollset_add(&n->set, n->c->link_fd, POLLIN) != AT_LINK)
+        return -ENOMEM;
+    int timeout = loop_timeout(n->loop);
+    stack_fill(n->stack, &n->set, &timeout);
+    int ready = poll(n->set.fds, (nfds_t)n->set.n, timeout);
+    if (ready < 0 && errno != EINTR && errno != ENOMEM)
+        return -errno;
+    stack_polled(n->stack, &n->set, ready < 0);
+    if (ready > 0 && n->set.fds[AT_LINK].revents)
+        read_link(n);
+    if ((ready > 0 && n->set.fds[AT_LOOP].revents) || loop_timeout(n->loop) == 0)
+        return loop_dispatch(n->loop, 0);
+    return 0;
+}
+
+static void clean_up(struct netd *n)
+{
+    netd_api_free(n->api);
+    stack_free(n->stack);
+    loop_free(n->loop);
+    pollset_done(&n->set);
+    free(n->frame);
+}
+
+int netd_serve(const struct netd_config *c)
+{
+    struct netd n = {.c = c};
+    int code = 1;
+    /* libslirp sends without MSG_NOSIGNAL. */
+    signal(SIGPIPE, SIG_IGN);
+    sandbox_nofile(MAX_FILES); /* best effort: the soft limit in force also works */
+    int r = set_up(&n);
+    if (r == 0)
+        r = announce(c);
+    while (r == 0 && !loop_quitting(n.loop, &code)) {
+        r = turn(&n);
+        if (r < 0)
+            log_errno(r, "the network's loop failed");
+    }
+    if (n.dropped)
+        log_debug("netd: %llu frames were lost at the link", (unsigned long long)n.dropped);
+    clean_up(&n);
+    return r < 0 ? 1 : code;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/netd_sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <linux/capability.h>
+
+#include "core/fd.h"
+#include "core/ns.h"
+#include "core/proc.h"
+#include "core/sandbox.h"
+#include "net/resolv.h"
+
+/* What libslirp, glib, the C library and the loop call while serving, and at the end. The frequent ones come first. */
+static const int calls[] = {
+    __NR_read, __NR_write, __NR_ppoll, __NR_recvfrom, __NR_sendto, __NR_recvmsg, __NR_sendmsg, __NR_epoll_pwait,
+    __NR_clock_gettime, __NR_readv, __NR_writev, __NR_socket, __NR_connect, __NR_close, __NR_setsockopt, __NR_getsockopt,
+    __NR_getsockname, __NR_getpeername, __NR_bind, __NR_listen, __NR_accept, __NR_accept4, __NR_shutdown, __NR_fcntl,
+    __NR_ioctl, __NR_epoll_ctl, __NR_splice, __NR_pipe2,
+    /* memory */
+    __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_mprotect, __NR_madvise, __NR_futex,
+    /* resolv.conf in the empty root */
+    __NR_openat, __NR_fstat, __NR_newfstatat, __NR_statx, __NR_lseek,
+    /* time, random numbers, limits */
+    __NR_gettimeofday, __NR_clock_nanosleep, __NR_nanosleep, __NR_getrandom, __NR_prlimit64,
+    /* the end, also by a failed assertion */
+    __NR_rt_sigreturn, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_restart_syscall, __NR_exit, __NR_exit_group, __NR_getpid,
+    __NR_gettid, __NR_tgkill,
+#ifdef __x86_64__
+    __NR_poll, __NR_epoll_wait, __NR_open, __NR_stat,
+#endif
+#ifdef __SANITIZE_ADDRESS__
+    /* reports of the sanitizers, and the leak checker's thread at the end */
+    __NR_sigaltstack, __NR_sched_yield, __NR_readlinkat, __NR_getdents64, __NR_clone, __NR_wait4, __NR_ptrace, __NR_prctl,
+    __NR_kill, __NR_sched_getaffinity, __NR_set_robust_list,
+#endif
+};
+
+/*
+ * Where CAP_SYS_ADMIN comes from, which an empty root takes: had already (root; podman inside its user namespace), by
+ * joining the user namespace of the guest, which our user made, or in one of our own.
+ */
+static int get_admin(const struct netd_config *c, struct reason *why)
+{
+    if (proc_has_cap(CAP_SYS_ADMIN))
+        return 0;
+    if (c->userns_fd >= 0) {
+        int r = ns_join(c->userns_fd, CLONE_NEWUSER);
+        if (r < 0)
+            return reason_set(why, r, "cannot join the user namespace of the network: %s", strerror(-r));
+        if (proc_has_cap(CAP_SYS_ADMIN))
+            return 0;
+    }
+    if (unshare(CLONE_NEWUSER) < 0) {
+        int r = -errno;
+        return reason_set(why, r, "cannot make a user namespace: %s%s", strerror(-r),
+                          r == -ENOSPC ? " (raise user.max_user_namespaces)" : "");
+    }
+    return 0;
+}
+
+/* libslirp looks for its DNS server in /etc/resolv.conf. */
+static int write_resolv(const struct resolv *host, struct reason *why)
+{
+    free_auto char *text = NULL;
+    int r = resolv_render(host, &text);
+    if (r == 0)
+        r = file_create(AT_FDCWD, "/etc/resolv.conf", text, strlen(text), 0444);
+    if (r < 0)
+        return reason_set(why, r, "cannot write resolv.conf into the empty root: %s", strerror(-r));
+    return 0;
+}
+
+static int empty_root(const struct netd_config *c, struct reason *why)
+{
+    struct resolv host resolv_auto = {.n = 0};
+    struct reason k = {""};
+    int r = resolv_read(&host);
+    if (r < 0)
+        return reason_set(why, r, "cannot read /etc/resolv.conf: %s", strerror(-r));
+    r = get_admin(c, &k);
+    if (r == 0)
+        r = sandbox_empty_root_with("etc", &k);
+    if (r == 0)
+        r = write_resolv(&host, &k);
+    if (r < 0)
+        return reason_set(why, r, "no sandbox: %s", k.text);
+    return 0;
+}
+
+int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
+{
+    int r, pdeathsig = 0;
+    prctl(PR_GET_PDEATHSIG, &pdeathsig);
+    if (c->sandbox) {
+        struct reason k = {""};
+        r = empty_root(c, &k);
+        if (r < 0 && !c->sandbox_try)
+            return reason_set(why, r, "%s", k.text);
+        if (r < 0)
+            log_warn("%s (going on with the host's file system in sight)", k.text);
+        uint64_t had = 0;
+        proc_caps_effective(&had);
+        r = sandbox_drop_caps(had & (1ULL << CAP_NET_BIND_SERVICE));
+        if (r < 0)
+            return reason_set(why, r, "cannot drop capabilities: %s", strerror(-r));
+    }
+    r = sandbox_lock();
+    if (r < 0)
+        return reason_set(why, r, "cannot set no_new_privs: %s", strerror(-r));
+    /* Taking on other credentials cleared it (prctl(2)); whether the parent died meanwhile, its socket tells. */
+    if (pdeathsig)
+        prctl(PR_SET_PDEATHSIG, pdeathsig);
+    if (c->seccomp) {
+        r = sandbox_seccomp(calls, array_size(calls));
+        if (r < 0)
+            return reason_set(why, r, "cannot filter system calls: %s (is CONFIG_SECCOMP_FILTER missing in the kernel?)",
+                              strerror(-r));
+    }
+    return 0;
+}

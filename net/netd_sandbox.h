@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netd's own sandbox: what it may still do while it parses the guest's frames. */
+#pragma once
+
+#include "core/log.h"
+#include "net/netd.h"
+
+/**
+ * netd_sandbox_enter - give up everything but sockets
+ * Joins the target's user namespace where that is what it takes to build an empty root, keeps CAP_NET_BIND_SERVICE when
+ * it had that, and nothing else; no_new_privs, not dumpable, system calls by an allow-list.
+ * @why: which step failed and what to do
+ */
+int netd_sandbox_enter(const struct netd_config *c, struct reason *why);
