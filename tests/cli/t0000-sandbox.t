@@ -1,5 +1,6 @@
 #!/bin/bash
 # The sandbox itself: what the other tests rely on is there.
+# shellcheck source=tests/lib/tap.sh
 . "$(dirname "$0")/../lib/tap.sh"
 in_sandbox
 

@@ -4,9 +4,9 @@
     servers.py [--hello TEXT] [--hold] KIND:ADDRESS:PORT...
 
 KIND is http, dns or echo (echo and dns serve TCP and UDP); an IPv6 address stands in brackets. Everything is bound before
-the word "ready" is printed; then standard output is closed, so that whoever reads it to its end waits exactly long enough.
-With --hold the word "started" comes first, and nothing is bound until standard input ends: time for somebody else to give
-this process's network namespace its interface. Nothing can be bound: a message, and exit status 1.
+the word "ready" is printed; it serves until standard input ends. With --hold the word "started" comes first, and nothing
+is bound until a line comes in: time for somebody else to give this process's network namespace its interface.
+Something cannot be bound: a message, and exit status 1.
 
 HTTP (one request a connection):
     GET /            TEXT ("hello from outside" unless told otherwise)
@@ -215,7 +215,7 @@ def main(args):
             hello = args.pop(0)
         elif option == "--hold":
             print("started", flush=True)
-            sys.stdin.read()
+            sys.stdin.readline()
         else:
             sys.exit(f"servers.py: unknown option '{option}'")
     try:
@@ -225,10 +225,8 @@ def main(args):
     for function, sock, handler in work:
         threading.Thread(target=function, args=(sock, handler), daemon=True).start()
     print("ready", flush=True)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    threading.Event().wait()
+    sys.stdin.read()
+    os._exit(0)
 
 
 main(sys.argv[1:])

@@ -178,11 +178,12 @@ feed() {
     stderr=$(tr -d '\0' <"$tap_dir/err")
 }
 
-# launch NAME COMMAND...      as $who, in the background. Returns when its first line has come, which is in `line`: a command is expected to
-#                             say so when it is ready, and to end when its input does. Its process id is in pid[NAME].
+# spawn NAME COMMAND...       as $who, in the background, to be ended by `finish`; its process id is in pid[NAME].
 #                             Bash marks a coprocess's ends of the pipes close-on-exec: nobody else gets hold of them.
+# launch NAME COMMAND...      the same, and returns when its first line has come, which is in `line`: a command is expected to say so when
+#                             it is ready, and to end when its input does.
 declare -A pid=() tap_to=() tap_from=() tap_ran=()
-launch() {
+spawn() {
     local name=$1 to_ from_
     shift
     tap_ran[$name]="$*"
@@ -190,7 +191,10 @@ launch() {
     eval "from_=\${tap_${name}[0]} to_=\${tap_${name}[1]} pid[\$name]=\$tap_${name}_PID"
     tap_from[$name]=$from_
     tap_to[$name]=$to_
-    hear "$name"
+}
+launch() {
+    spawn "$@"
+    hear "$1"
 }
 
 # hear NAME: its next line, in `line`.
