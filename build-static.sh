@@ -256,6 +256,7 @@ compile() { # library flags... -- files...: an archive of the files
     shift
     # shellcheck disable=SC2016,SC2086 # the inner shell expands; COPT is a list of words
     printf '%s\0' "$@" | xargs -0 -P"$JOBS" -I{} sh -c 'f=$1; shift; exec "$@" -c "$f" -o "$(basename "$f" .c).o"' sh {} "$OUT/bin/musl-cc" $COPT "${flags[@]}"
+    rm -f "$OUT/lib/$name.a" # or the order of its members would tell of the build before
     "${CROSS}ar" rcsD "$OUT/lib/$name.a" ./*.o
 }
 

@@ -35,10 +35,14 @@ check 'clang compiles it with the same warnings as gcc' each_source clang -fsynt
 # Its notes, the way to each finding, are left out. The file is the inner shell's $0.
 # shellcheck disable=SC2016
 check 'clang-tidy' each_source sh -c 'out=$(clang-tidy --quiet "$0" -- $CFLAGS_LINT 2>&1) || { echo "$out" | grep -E "(error|warning):"; exit 1; }'
-# Off: what takes the cleanup attribute, a fd that is returned, or readdir (safe on streams of one's own) for a mistake.
+# Not the tests: it takes each macro that stops a test for one that goes on. Off: what takes the cleanup attribute, a fd that is returned,
+# or a function with a static buffer (there are no threads) for a mistake.
+suppress=$(printf -- '--suppress=%s ' missingIncludeSystem readdirCalled getpwuidCalled getpwnamCalled legacyUninitvar resourceLeak \
+    leakReturnValNotUsed memleak invalidFunctionArgBool)
+# shellcheck disable=SC2046,SC2086 # lists of words
 check 'cppcheck' cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -j"$jobs" \
-    --suppress=missingIncludeSystem --suppress=readdirCalled --suppress=legacyUninitvar --suppress=resourceLeak \
-    --suppress=leakReturnValNotUsed --suppress=memleak --library=gnu --library=posix -D_GNU_SOURCE -D__linux__ '-DROOTLET_VERSION="0"' -I. "${sources[@]}"
+    $suppress --library=gnu --library=posix -D_GNU_SOURCE -D__linux__ -D__x86_64__ '-DROOTLET_VERSION="0"' -I. \
+    $(printf '%s\n' "${sources[@]}" | grep -v ^tests/)
 check 'shellcheck' shellcheck -x -P SCRIPTDIR -S warning "${scripts[@]}"
 [ ${#manuals[@]} -eq 0 ] || check 'manual pages (mandoc)' mandoc -T lint -W warning "${manuals[@]}"
 
