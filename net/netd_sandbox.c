@@ -97,7 +97,9 @@ static int empty_root(const struct netd_config *c, struct reason *why)
 int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
 {
     int r, pdeathsig = 0;
+    uint64_t had = 0; /* before get_admin(): what a new user namespace adds is not ours to keep */
     prctl(PR_GET_PDEATHSIG, &pdeathsig);
+    proc_caps_effective(&had);
     if (c->sandbox) {
         struct reason k = {""};
         r = empty_root(c, &k);
@@ -105,8 +107,6 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
             return reason_set(why, r, "%s", k.text);
         if (r < 0)
             log_warn("%s (going on with the host's file system in sight)", k.text);
-        uint64_t had = 0;
-        proc_caps_effective(&had);
         r = sandbox_drop_caps(had & (1ULL << CAP_NET_BIND_SERVICE));
         if (r < 0)
             return reason_set(why, r, "cannot drop capabilities: %s", strerror(-r));
