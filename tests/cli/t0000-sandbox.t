@@ -1,8 +1,8 @@
 #!/bin/bash
 # The sandbox itself: what the other tests rely on is there.
-# shellcheck source=tests/lib/tap.sh
+# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086
 . "$(dirname "$0")/../lib/tap.sh"
-in_sandbox
+in_sandbox --root
 
 for who in root user; do
     run id -u

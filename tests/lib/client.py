@@ -10,7 +10,7 @@
     client.py gone PID...                    wait until all of these processes are gone
     client.py listen PORT...                 bind these TCP ports on 0.0.0.0; say ready; hold them until standard input ends
 
-Whatever waits has a deadline of 20 seconds, which is an error (status 1), and not part of what is tested.
+Whatever waits has a deadline of 20 seconds ($CLIENT_DEADLINE), which is an error (status 1), and not part of what is tested.
 """
 import errno
 import json
@@ -21,7 +21,7 @@ import socket
 import struct
 import sys
 
-DEADLINE = 20
+DEADLINE = int(os.environ.get("CLIENT_DEADLINE", 20))
 
 
 def family(address):

@@ -2,7 +2,7 @@
 #
 #     #!/bin/bash
 #     . "$(dirname "$0")/../lib/tap.sh"
-#     in_sandbox                            # the test starts anew, as root of a machine of its own (tests/sandbox); options are passed on
+#     in_sandbox --root                     # the test starts anew, as root of a machine of its own; the words are options of tests/sandbox
 #     for who in root user; do              # whom `run` and `launch` run a command as
 #         run rootlet run -- id -u
 #         status_is 0 'a command runs'
@@ -230,12 +230,12 @@ finish() {
 
 # ------------------------------------------------------------------------------------------------------- the sandbox
 
-# in_sandbox [OPTION]...      this test, once more, as root of a sandbox; as its first command.
+# in_sandbox --root [OPTION]...     this test starts anew, as root of a sandbox.
 in_sandbox() {
     local lib
     if [ -z "${SANDBOX:-}" ]; then
         lib=$(dirname "${BASH_SOURCE[0]}")
-        exec "$lib/../sandbox" --root --timeout="${TEST_DEADLINE:-240}" "$@" -- bash "tests/cli/${0##*/}"
+        exec "$lib/../sandbox" --timeout="${TEST_DEADLINE:-240}" "$@" -- bash "tests/cli/${0##*/}"
     fi
     tap_dir=$TMPDIR/tap
     aliases=/run/rootlet/alias
