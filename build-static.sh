@@ -334,12 +334,13 @@ build_libslirp() {
 }
 
 # All that a server on a unix socket inside somebody else's event loop does not need is off.
+# (Threads stay: without them 1.0.1 leaves out a function that its timeouts need.)
 build_libmicrohttpd() {
     CC=$OUT/bin/musl-cc AR=${CROSS}ar RANLIB=${CROSS}ranlib CFLAGS="$COPT" LDFLAGS=-static-pie "$S/configure" \
         --build="$MACHINE-linux-gnu" --host="$ARCH-linux-musl" --prefix="$OUT" --disable-shared --enable-static \
         --disable-dependency-tracking --disable-doc --disable-examples --disable-tools --disable-curl --disable-https \
         --disable-bauth --disable-dauth --disable-md5 --disable-sha256 --disable-sha512-256 --disable-postprocessor \
-        --disable-cookie --disable-httpupgrade --disable-thread-names --enable-epoll --disable-poll --with-threads=none
+        --disable-cookie --disable-httpupgrade --disable-thread-names --enable-epoll --disable-poll --with-threads=posix
     make -j"$JOBS" -C src/microhttpd libmicrohttpd.la
     cp src/microhttpd/.libs/libmicrohttpd.a "$OUT/lib/"
     cp "$S/src/include/microhttpd.h" "$OUT/include/"
