@@ -212,7 +212,7 @@ static int lay_out(uint32_t self, const struct subid_list *l, const struct idmap
     for (size_t i = 0; i < l->n && r == 0; i++) {
         uint64_t pos = l->r[i].first, end = pos + l->r[i].count;
         while (pos < end) {
-            uint64_t from, to;
+            uint64_t from = 0, to = 0;
             if (full || !parent_part(parent, pos, &from, &to) || from >= end) {
                 *dropped += end - pos;
                 break;

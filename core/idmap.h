@@ -128,7 +128,8 @@ struct idmap_plan {
  * Makes this process dumpable (PR_SET_DUMPABLE): a child of a program with file capabilities would otherwise have a
  * /proc/PID/uid_map that belongs to root (proc(5)).
  *
- * Return: 0; -EPERM and others: no rung that was asked for is possible, @why says why and what to do.
+ * Return: 0; -EPERM and others: no rung that was asked for is possible, @why says why and what to do; @ret->rung
+ * holds each refusal then, too.
  */
 int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct reason *why);
 

@@ -99,7 +99,7 @@ static int look_up(struct facts *f, const struct idmap_plan *p)
     if (f->looked_up)
         return f->subids_error;
     f->looked_up = true;
-    const char *user = p->user[0] >= '0' && p->user[0] <= '9' ? NULL : p->user;
+    const char *user = p->user[strspn(p->user, "0123456789")] ? p->user : NULL; /* digits: the uid, no name */
     int r = subid_lookup(p->source, SUBID_UID, user, f->euid, &f->subuids, &f->subids_why);
     if (r == 0)
         r = subid_lookup(p->source, SUBID_GID, user, f->euid, &f->subgids, &f->subids_why);

@@ -72,17 +72,25 @@ int mount_is_shared(int fd);
 /* mount_umount_stale - lazily unmount whatever is mounted on @dirfd/@name, never following a symlink. 0 also when nothing is. */
 int mount_umount_stale(int dirfd, const char *name);
 
+/* mount_bind - bind the file or directory @src_fd (O_PATH will do), without what is mounted below it, over @dst_fd. 0 or -errno. */
+int mount_bind(int src_fd, int dst_fd);
+
 /*
- * A tree of mounts that was taken aside: a detached copy (open_tree(2)), or where the kernel has no such call, a bind
- * in a private place.  For copy-up and /sys.
+ * Mounts that are in no place yet: detached ones (open_tree(2), fsmount(2)), or where the kernel has no such calls,
+ * mounted in a private place under /tmp.  For copy-up and /sys. Functions return 0 or -errno.
  */
 struct mount_tree {
-    int fd;          /* detached copy, or -1 */
+    int fd;          /* detached mount, or -1 */
     char path[64];   /* the private place, or "" */
 };
-int mount_tree_take(int fd, struct mount_tree *ret);                              /* recursive copy of what is at @fd */
-int mount_tree_attach(struct mount_tree *t, int dirfd, const char *name);         /* move it to @dirfd/@name ("": @dirfd itself) */
-void mount_tree_done(struct mount_tree *t);                                       /* gives up what was not attached */
+#define MOUNT_TREE_NONE {.fd = -1}
+#define mount_tree_auto __attribute__((cleanup(mount_tree_done)))
 
-/* mount_tmpfs - mount a tmpfs (root mode @mode, owned by the caller) on the directory @fd; *ret_fd is its root. */
-int mount_tmpfs(int fd, mode_t mode, int *ret_fd);
+/* mount_tree_take - a copy of what is at the directory @fd, with everything mounted below it */
+int mount_tree_take(int fd, struct mount_tree *ret);
+/* mount_tree_tmpfs - a new tmpfs whose root has @mode and belongs to the caller; *ret_root: CLOEXEC fd of its root, good before and after it is attached */
+int mount_tree_tmpfs(mode_t mode, struct mount_tree *ret, int *ret_root);
+/* mount_tree_attach - move it to the directory @name in @dirfd ("": onto @dirfd itself); on success @t is empty */
+int mount_tree_attach(struct mount_tree *t, int dirfd, const char *name);
+/* mount_tree_done - give up what was not attached; fine on an empty one */
+void mount_tree_done(struct mount_tree *t);

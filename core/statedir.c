@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation: whoever holds the flock on `lock` owns the directory.  Nothing is changed before the lock is held.
+ * The owner deletes the lock file and the directory at exit, so a lock that was waited for, or opened just before, may be
+ * one nobody else will ever open: after locking, the name is looked up again, and the whole is repeated if it differs.
+ *
+ * Deleting goes through descriptors, follows no symlink and leaves the directory's file system nowhere; both depth and
+ * number of entries are bounded.
+ */
+#include "core/statedir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/mount.h"
+#include "core/parse.h"
+#include "core/strv.h"
+
+enum { CLEAR_DEPTH = 16, CLEAR_ENTRIES = 20000, LOCK_TRIES = 20 };
+
+static void close_dir(DIR **d)
+{
+    if (*d)
+        closedir(*d);
+}
+#define dir_auto __attribute__((cleanup(close_dir)))
+
+static bool is_dots(const char *name)
+{
+    return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static DIR *open_list(int dirfd, const char *name)
+{
+    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return NULL;
+    DIR *d = fdopendir(fd);
+    if (!d)
+        fd_close(&fd);
+    return d;
+}
+
+/* ---------------------------------------------------------------- clearing */
+
+struct clearing {
+    dev_t dev;
+    unsigned left; /* entries that may still be looked at */
+};
+
+static int clear_dir(struct clearing *c, int parent, const char *name, unsigned depth);
+
+static int clear_entry(struct clearing *c, int parent, const char *name, unsigned depth)
+{
+    struct stat st;
+
+    if (c->left-- == 0)
+        return -E2BIG;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    /* A namespace, or whatever else is mounted there: without the mount there is a plain file or directory again. */
+    if (st.st_dev != c->dev) {
+        int r = mount_umount_stale(parent, name);
+        if (r < 0)
+            return r;
+        if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return errno == ENOENT ? 0 : -errno;
+        if (st.st_dev != c->dev)
+            return -EBUSY;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        int r = depth > 0 ? clear_dir(c, parent, name, depth - 1) : -ELOOP;
+        if (r < 0)
+            return r;
+    }
+    if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno == EBUSY) /* a bind mount of the same file system */
+        if (mount_umount_stale(parent, name) == 0 && unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0)
+            return 0;
+    return -errno;
+}
+
+static int clear_dir(struct clearing *c, int parent, const char *name, unsigned depth)
+{
+    dir_auto DIR *d = open_list(parent, name);
+    if (!d)
+        return errno == ENOENT ? 0 : -errno;
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(d);
+        if (!e)
+            return -errno;
+        if (is_dots(e->d_name))
+            continue;
+        int r = clear_entry(c, dirfd(d), e->d_name, depth);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Everything but the lock. *ret_name: the entry that could not be removed, NAME_MAX + 1 bytes. */
+static int clear_all(int dir_fd, char *ret_name)
+{
+    struct stat st;
+
+    if (fstat(dir_fd, &st) < 0)
+        return -errno;
+    struct clearing c = {.dev = st.st_dev, .left = CLEAR_ENTRIES};
+    dir_auto DIR *d = open_list(dir_fd, ".");
+    if (!d)
+        return -errno;
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(d);
+        if (!e)
+            return -errno;
+        if (is_dots(e->d_name) || !strcmp(e->d_name, "lock"))
+            continue;
+        int r = clear_entry(&c, dir_fd, e->d_name, CLEAR_DEPTH);
+        if (r < 0) {
+            (void)str_format(ret_name, NAME_MAX + 1, "%s", e->d_name);
+            return r;
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- is it a state directory at all? */
+
+static int check_owner(int fd, const char *path, struct reason *why)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
+    if (st.st_uid != geteuid())
+        return reason_set(why, -EPERM, "cannot use '%s' as state directory: it belongs to uid %u, not to you", path,
+                          (unsigned)st.st_uid);
+    if (st.st_mode & S_IWOTH)
+        return reason_set(why, -EPERM, "cannot use '%s' as state directory: everybody can write to it (chmod o-w)", path);
+    return 0;
+}
+
+static bool is_path(const struct stat *st, const char *path)
+{
+    struct stat other;
+    return path && stat(path, &other) == 0 && same_file(st, &other);
+}
+
+/*
+ * Everything in the directory is going to be deleted, so one that never was a state directory has to look harmless: no
+ * directories in it, and no place where people keep things.
+ */
+static int check_harmless(int fd, const char *path, struct reason *why)
+{
+    struct stat st;
+
+    if (fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+        return 0;
+    if (fstat(fd, &st) < 0)
+        return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
+    if (is_path(&st, "/") || is_path(&st, ".") || is_path(&st, getenv("HOME")))
+        return reason_set(why, -EINVAL,
+                          "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)", path);
+    dir_auto DIR *d = open_list(fd, ".");
+    if (!d)
+        return reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno));
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(d);
+        if (!e)
+            return errno ? reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno)) : 0;
+        if (is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+            continue;
+        return reason_set(why, -EINVAL,
+                          "'%s' is no state directory: it has the directory '%.64s' in it, which would be deleted (name a new or empty "
+                          "directory)",
+                          path, e->d_name);
+    }
+}
+
+/* ---------------------------------------------------------------- opening */
+
+/* mkdir -p; the last one private. 1: made, 0: was there. */
+static int make_dirs(const char *path)
+{
+    char part[PATH_MAX];
+
+    int r = str_format(part, sizeof(part), "%s", path);
+    if (r < 0)
+        return r;
+    for (char *p = part + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+            return -errno;
+        *p = '/';
+    }
+    if (mkdir(part, 0700) == 0)
+        return 1;
+    struct stat st;
+    int saved = errno;
+    return saved == EEXIST || stat(part, &st) == 0 ? 0 : -saved;
+}
+
+/* Lock @sd->lock_fd, made if need be. -ESTALE: the directory went away meanwhile, start again. */
+static int take_lock(struct statedir *sd)
+{
+    struct stat held, named;
+
+    sd->lock_fd = openat(sd->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    if (sd->lock_fd < 0)
+        return errno == ENOENT ? -ESTALE : -errno;
+    if (flock(sd->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return -errno;
+    if (fstat(sd->lock_fd, &held) < 0)
+        return -errno;
+    if (!S_ISREG(held.st_mode))
+        return -EINVAL;
+    if (fstatat(sd->dir_fd, "lock", &named, AT_SYMLINK_NOFOLLOW) < 0 || !same_file(&held, &named))
+        return -ESTALE;
+    if (stat(sd->path, &named) < 0 || fstat(sd->dir_fd, &held) < 0 || !same_file(&held, &named))
+        return -ESTALE;
+    /* For cleaners of temporary files. A shared lock of somebody else (a cleaner at work) does not matter, an exclusive one is waited
+     * for by nobody: without this lock everything works, too. */
+    if (flock(sd->dir_fd, LOCK_SH | LOCK_NB) < 0)
+        log_debug("cannot lock '%s' itself: %s", sd->path, strerror(errno));
+    return 0;
+}
+
+static int open_dir(struct statedir *sd, struct reason *why)
+{
+    int r = make_dirs(sd->path);
+    if (r < 0)
+        return reason_set(why, r, "cannot create the state directory '%s': %s", sd->path, strerror(-r));
+    sd->created = r == 1;
+    char real[PATH_MAX];
+    if (!realpath(sd->path, real))
+        return errno == ENOENT ? -ESTALE : reason_set(why, -errno, "cannot find '%s': %s", sd->path, strerror(errno));
+    memcpy(sd->path, real, sizeof(real));
+    sd->dir_fd = open(sd->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (sd->dir_fd < 0)
+        return errno == ENOENT ? -ESTALE : reason_set(why, -errno, "cannot open the state directory '%s': %s", sd->path, strerror(errno));
+    r = check_owner(sd->dir_fd, sd->path, why);
+    return r < 0 ? r : check_harmless(sd->dir_fd, sd->path, why);
+}
+
+static int lock_and_clear(struct statedir *sd, struct reason *why)
+{
+    char name[NAME_MAX + 1] = "";
+
+    int r = open_dir(sd, why);
+    if (r < 0)
+        return r;
+    r = take_lock(sd);
+    if (r == -EWOULDBLOCK)
+        return reason_set(why, -EBUSY, "the state directory '%s' is in use by another instance", sd->path);
+    if (r == -ESTALE)
+        return r;
+    if (r < 0)
+        return reason_set(why, r, "cannot lock '%s/lock': %s", sd->path, strerror(-r));
+    r = clear_all(sd->dir_fd, name);
+    if (r < 0)
+        return reason_set(why, r, "cannot clear the state directory '%s': cannot remove '%s': %s", sd->path, name, strerror(-r));
+    return 0;
+}
+
+void statedir_close(struct statedir *sd)
+{
+    fd_close(&sd->lock_fd);
+    fd_close(&sd->dir_fd);
+}
+
+static int open_given(const char *path, struct statedir *ret, struct reason *why)
+{
+    char cwd[PATH_MAX] = "";
+    struct statedir sd;
+
+    if (!*path)
+        return reason_set(why, -EINVAL, "the state directory needs a name");
+    if (*path != '/' && !getcwd(cwd, sizeof(cwd)))
+        return reason_set(why, -errno, "cannot find the current directory: %s", strerror(errno));
+    for (int try = 0; try < LOCK_TRIES; try++) {
+        sd = (struct statedir)STATEDIR_NONE;
+        int r = str_format(sd.path, sizeof(sd.path), "%s%s%s", cwd, *cwd ? "/" : "", path);
+        if (r < 0)
+            return reason_set(why, r, "the name of the state directory is too long");
+        r = lock_and_clear(&sd, why);
+        if (r == 0) {
+            *ret = sd;
+            return 0;
+        }
+        statedir_close(&sd);
+        if (r != -ESTALE)
+            return r;
+    }
+    return reason_set(why, -EBUSY, "the state directory '%s' is made and removed by others all the time", path);
+}
+
+static int open_fresh(struct statedir *ret, struct reason *why)
+{
+    const char *const places[] = {getenv("TMPDIR"), "/tmp", getenv("XDG_RUNTIME_DIR"), "/run", "/dev/shm", "/"};
+    int first = 0;
+
+    for (size_t i = 0; i < array_size(places); i++) {
+        char path[PATH_MAX];
+        if (!places[i] || *places[i] != '/' || str_format(path, sizeof(path), "%s/rootlet-XXXXXX", places[i]) < 0)
+            continue;
+        if (mkdtemp(path)) {
+            int r = open_given(path, ret, why);
+            if (r == 0)
+                ret->created = true;
+            else
+                rmdir(path);
+            return r;
+        }
+        log_debug("no state directory in '%s': %s", places[i], strerror(errno));
+        if (!first)
+            first = -errno;
+    }
+    return reason_set(why, first, "cannot create a state directory in $TMPDIR, /tmp or /run: %s (name a place with --state-dir)",
+                      strerror(-first));
+}
+
+int statedir_open(const char *path, struct statedir *ret, struct reason *why)
+{
+    return path ? open_given(path, ret, why) : open_fresh(ret, why);
+}
+
+/* ---------------------------------------------------------------- files in it */
+
+int statedir_join(const struct statedir *sd, const char *name, char *ret)
+{
+    return str_format(ret, PATH_MAX, "%s/%s", sd->path, name);
+}
+
+int statedir_file(const struct statedir *sd, const char *name, const void *data, size_t len, mode_t mode)
+{
+    char tmp[NAME_MAX + 1];
+
+    if (sd->dir_fd < 0)
+        return -ENOENT;
+    int r = str_format(tmp, sizeof(tmp), ".%s.new", name);
+    if (r < 0)
+        return r;
+    if (unlinkat(sd->dir_fd, tmp, 0) < 0 && errno != ENOENT)
+        return -errno;
+    r = file_create(sd->dir_fd, tmp, data, len, mode);
+    if (r < 0)
+        return r;
+    if (renameat(sd->dir_fd, tmp, sd->dir_fd, name) < 0) {
+        r = -errno;
+        unlinkat(sd->dir_fd, tmp, 0);
+    }
+    return r;
+}
+
+int statedir_write_child_pid(const struct statedir *sd, pid_t pid)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", (int)pid);
+    return statedir_file(sd, "child_pid", text, (size_t)n, 0444);
+}
+
+int statedir_read_child_pid(const char *path, pid_t *ret)
+{
+    free_auto char *text = NULL;
+    char file[PATH_MAX];
+
+    int r = str_format(file, sizeof(file), "%s/child_pid", path);
+    if (r == 0)
+        r = file_read(AT_FDCWD, file, 32, &text, NULL);
+    if (r < 0)
+        return r;
+    return parse_pid(text, ret) < 0 ? -EINVAL : 0;
+}
+
+static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+    int r = str_format(sa.sun_path, sizeof(sa.sun_path), "%s/%s", dir, name);
+    if (r < 0)
+        r = str_format(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
+    if (r < 0)
+        return r;
+    *ret = sa;
+    *ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(sa.sun_path) + 1);
+    return 0;
+}
+
+int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+    return sd->dir_fd < 0 ? -ENOENT : sockaddr_at(sd->dir_fd, sd->path, name, ret, ret_len);
+}
+
+int statedir_connect(int fd, const char *path)
+{
+    struct sockaddr_un sa;
+    socklen_t len;
+    char dir[PATH_MAX];
+
+    int r = str_format(dir, sizeof(dir), "%s", path);
+    if (r < 0)
+        return r;
+    char *slash = strrchr(dir, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (slash)
+        *slash = '\0';
+    const char *in = !slash ? "." : *dir ? dir : "/";
+    fd_auto int dir_fd = open(in, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0)
+        return -errno;
+    r = sockaddr_at(dir_fd, in, name, &sa, &len);
+    if (r < 0)
+        return r;
+    return connect(fd, (const struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+}
+
+void statedir_remove(struct statedir *sd)
+{
+    struct stat held, named;
+    char name[NAME_MAX + 1] = "";
+
+    if (sd->dir_fd < 0)
+        return;
+    int r = clear_all(sd->dir_fd, name);
+    if (r < 0)
+        log_debug("cannot remove '%s/%s': %s", sd->path, name, strerror(-r));
+    if (unlinkat(sd->dir_fd, "lock", 0) < 0 && errno != ENOENT)
+        log_debug("cannot remove '%s/lock': %s", sd->path, strerror(errno));
+    /* Only the very directory, not another one that has its name by now. */
+    if (stat(sd->path, &named) == 0 && fstat(sd->dir_fd, &held) == 0 && same_file(&held, &named) && rmdir(sd->path) < 0)
+        log_debug("cannot remove '%s': %s", sd->path, strerror(errno));
+    statedir_close(sd);
+}
