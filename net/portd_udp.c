@@ -324,7 +324,7 @@ static int take_datagram(struct udp_port *p)
                        .msg_iovlen = 1,
                        .msg_control = &control,
                        .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(p->w.fd, &m, MSG_DONTWAIT);
+    ssize_t n = recvmsg(p->w.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
         return errno != EAGAIN; /* an ICMP error of an earlier answer: take the next */
     if (ip_port(&k.client) == 0) /* nobody could answer that */
