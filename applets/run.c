@@ -163,6 +163,12 @@ static int refuse(const char *text)
     return -1;
 }
 
+static int refuse_option(const char *name, const char *text)
+{
+    log_error("--%s: %s", name, text);
+    return -1;
+}
+
 /* Options that say nothing about the network that was chosen are a misunderstanding: name both. */
 static int check_net(const struct options *o)
 {
@@ -225,7 +231,7 @@ static int set_network(const struct options *o, struct instance_config *cfg, boo
     if (r < 0)
         return log_errno(r, "no address plan for --net=%s", net_driver_names[cfg->net]);
     if (o->cidr && addrplan_set_cidr(&cfg->plan, o->cidr, &why) < 0)
-        return refuse(why.text);
+        return refuse_option("cidr", why.text);
     if (o->mtu)
         cfg->plan.mtu = o->mtu;
     cfg->plan.ipv6 = o->ipv6;
@@ -262,8 +268,7 @@ static int set_ports(const struct options *o, struct instance_config *cfg)
         struct reason why = {{0}};
         if (portspec_parse_range(o->publish.v[i], add_spec, &specs, &why) != 0) {
             free(specs.v);
-            log_error("bad value '%s' for --publish: %s", o->publish.v[i], why.text);
-            return -1;
+            return refuse_option("publish", why.text);
         }
     }
     cfg->publish = specs.v;
@@ -277,7 +282,7 @@ static int set_rest(struct options *o, struct instance_config *cfg, bool alias)
     cfg->state_dir = o->state_dir;
     cfg->map.source = (enum subid_source)o->subid_source;
     if (o->map && idmap_request_parse(o->map, &cfg->map, &why) < 0)
-        return refuse(why.text);
+        return refuse_option("map", why.text);
     cfg->pidns = o->pidns;
     cfg->cgroupns = o->cgroupns;
     cfg->utsns = o->utsns;
@@ -285,7 +290,7 @@ static int set_rest(struct options *o, struct instance_config *cfg, bool alias)
     cfg->reaper = o->pidns && o->reaper != TRI_FALSE;
     cfg->propagation = (enum mount_propagation)o->propagation;
     if (copyup_check(o->copy_up.v, o->copy_up.n, cfg->propagation, &why) < 0)
-        return refuse(why.text);
+        return refuse_option("copy-up", why.text);
     cfg->copy_up = o->copy_up;
     o->copy_up = (struct strv){0};
     cfg->command.style = alias ? EXIT_ROOTLESSKIT : EXIT_SHELL;

@@ -77,9 +77,9 @@ static int set_enum(const struct opt *o, const char *const *values, int *target,
     }
     const char *near = opt_suggest(value, values, n);
     if (near)
-        log_error("bad value '%s' for --%s (did you mean '%s'? one of: %s)", value, o->name, near, all.s);
+        log_error("--%s: bad value '%s' (did you mean '%s'? one of: %s)", o->name, value, near, all.s);
     else
-        log_error("bad value '%s' for --%s (one of: %s)", value, o->name, all.s ? all.s : "");
+        log_error("--%s: bad value '%s' (one of: %s)", o->name, value, all.s ? all.s : "");
     strbuf_done(&all);
     return -EINVAL;
 }
@@ -90,7 +90,7 @@ static int set_uint(const struct opt *o, uint32_t *target, const char *value)
     uint32_t max = o->max ? o->max : UINT32_MAX;
     int r = parse_uint(value, o->min, max, &v);
     if (r < 0) {
-        log_error("bad value '%s' for --%s (a whole number from %u to %u is needed)", value, o->name, o->min, max);
+        log_error("--%s: bad value '%s' (a whole number from %u to %u is needed)", o->name, value, o->min, max);
         return -EINVAL;
     }
     *target = (uint32_t)v;
@@ -110,7 +110,7 @@ static int apply(const struct opt *o, void *target, const char *value)
     case OPT_FLAG: {
         bool v = true;
         if (value && parse_bool(value, &v) < 0) {
-            log_error("bad value '%s' for --%s (true or false is needed)", value, o->name);
+            log_error("--%s: bad value '%s' (true or false is needed)", o->name, value);
             return -EINVAL;
         }
         *(bool *)at = v;

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -325,7 +326,13 @@ static int open_api(struct instance *in)
     fd_auto int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (bind(fd, (struct sockaddr *)&sa, len) < 0 || listen(fd, 64) < 0)
+    /* A state directory that was there may be open to others; the API is not for them. */
+    mode_t mask = umask(0177);
+    r = bind(fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+    umask(mask);
+    if (r < 0)
+        return r;
+    if (listen(fd, 64) < 0)
         return -errno;
     fill_info(in);
     r = rest_new(in->loop, fd, &in->info, in->ports, &in->rest);

@@ -162,7 +162,11 @@ static void on_sync(struct loop *l, struct watch *w, uint32_t events)
 static int prepare(struct portd *p, const struct portd_config *c)
 {
     int64_t nofile = 0;
-    int r = join(c);
+    /* The epoll descriptor comes first: making one is not among the calls that stay allowed. */
+    int r = loop_new(&p->l);
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot make an event loop");
+    r = join(c);
     if (r == 0)
         r = give_up(c, &nofile);
     if (r < 0)
@@ -170,9 +174,7 @@ static int prepare(struct portd *p, const struct portd_config *c)
     /* Two descriptors a connection, one a flow: a quarter for the flows at most. */
     size_t left = nofile > 2 * NOFILE_RESERVED ? (size_t)(nofile - NOFILE_RESERVED) : NOFILE_RESERVED;
     size_t flows = left / 4 < FLOWS_MAX ? left / 4 : FLOWS_MAX;
-    r = loop_new(&p->l);
-    if (r == 0)
-        r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
+    r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
     if (r == 0)
         r = udp_ports_new(p->l, flows, &p->udp);
     if (r < 0)
