@@ -28,6 +28,7 @@
 #include "core/loop.h"
 #include "core/sandbox.h"
 #include "core/sync.h"
+#include "net/dns.h"
 #include "net/frame.h"
 #include "net/netd_api.h"
 #include "net/netd_sandbox.h"
@@ -46,6 +47,7 @@ struct netd {
     const struct netd_config *c;
     struct loop *loop;
     struct stack *stack;
+    struct dns *dns; /* NULL: --disable-dns */
     struct netd_api *api;
     struct watch exit, sync;
     struct pollset set;
@@ -85,8 +87,11 @@ static void to_link(const void *frame, size_t len, void *arg)
 static void from_guest(struct netd *n, size_t len)
 {
     struct frame_udp u;
-    if (frame_check(&n->c->plan, false, n->frame, len, &u) == FRAME_PASS)
-        stack_input(n->stack, n->frame, len);
+    switch (frame_check(&n->c->plan, n->dns, n->frame, len, &u)) {
+    case FRAME_PASS: stack_input(n->stack, n->frame, len); break;
+    case FRAME_DNS: dns_query(n->dns, &u); break;
+    case FRAME_DROP: break;
+    }
 }
 
 /* Take what is there, up to a turn's worth, so that sockets and API get theirs under a flood. */
@@ -142,19 +147,9 @@ static int add_watches(struct netd *n)
     return 0;
 }
 
-static int set_up(struct netd *n)
+static int start_stack(struct netd *n)
 {
     const struct netd_config *c = n->c;
-    struct reason why = {""};
-    n->frame = malloc(FRAME_MAX);
-    if (!n->frame)
-        return log_errno(-ENOMEM, "cannot start");
-    int r = fd_set_nonblock(c->link_fd, true);
-    if (r < 0)
-        return log_errno(r, "cannot use the link (fd %d)", c->link_fd);
-    r = loop_new(&n->loop);
-    if (r < 0)
-        return log_errno(r, "cannot make an event loop");
     const struct stack_config sc = {
         .plan = &c->plan,
         .disable_host_loopback = c->disable_host_loopback,
@@ -165,13 +160,56 @@ static int set_up(struct netd *n)
         .send = to_link,
         .arg = n,
     };
-    r = stack_new(&sc, &n->stack);
+    int r = stack_new(&sc, &n->stack);
+    return r < 0 ? log_errno(r, "cannot start the TCP/IP stack (MTU %u)", c->plan.mtu) : 0;
+}
+
+static int start_dns(struct netd *n, const struct resolv *host)
+{
+    const struct netd_config *c = n->c;
+    const struct dns_config dc = {
+        .loop = n->loop,
+        .mtu = c->plan.mtu,
+        .outbound = c->have_outbound ? &c->outbound : NULL,
+        .outbound6 = c->have_outbound6 ? &c->outbound6 : NULL,
+        .send = to_link,
+        .arg = n,
+    };
+    if (c->disable_dns)
+        return 0;
+    int r = dns_new(&dc, &n->dns);
     if (r < 0)
-        return log_errno(r, "cannot start the TCP/IP stack (MTU %u)", c->plan.mtu);
+        return log_errno(r, "cannot start the DNS forwarder");
+    dns_set_servers(n->dns, host);
+    return 0;
+}
+
+static int set_up(struct netd *n)
+{
+    const struct netd_config *c = n->c;
+    struct resolv host resolv_auto = {.n = 0};
+    struct reason why = {""};
+    n->frame = malloc(FRAME_MAX);
+    if (!n->frame)
+        return log_errno(-ENOMEM, "cannot start");
+    int r = fd_set_nonblock(c->link_fd, true);
+    if (r < 0)
+        return log_errno(r, "cannot use the link (fd %d)", c->link_fd);
+    r = loop_new(&n->loop);
+    if (r < 0)
+        return log_errno(r, "cannot make an event loop");
+    r = resolv_read(&host);
+    if (r < 0)
+        return log_errno(r, "cannot read /etc/resolv.conf");
+    r = start_stack(n);
+    if (r == 0)
+        r = start_dns(n, &host);
+    if (r < 0)
+        return r;
     r = add_watches(n);
     if (r < 0)
         return r;
-    r = netd_sandbox_enter(c, &why);
+    r = netd_sandbox_enter(c, &host, &why);
     if (r < 0) {
         log_error("%s", why.text);
         return r;
@@ -219,6 +257,7 @@ static int turn(struct netd *n)
 static void clean_up(struct netd *n)
 {
     netd_api_free(n->api);
+    dns_free(n->dns);
     stack_free(n->stack);
     loop_free(n->loop);
     pollset_done(&n->set);

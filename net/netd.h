@@ -16,7 +16,7 @@ struct netd_config {
     struct addrplan plan; /* with mtu and ipv6 as wanted */
     enum link_kind link_kind;
     int link_fd;      /* borrowed */
-    int userns_fd;    /* the target's user namespace, joined to build the empty root; -1: make an own one if unprivileged */
+    int userns_fd;    /* the target's user namespace, joined to build the empty root, then closed; -1: make an own one if unprivileged */
     int ready_fd;     /* "1" is written and the fd closed once everything is up; -1: none */
     int exit_fd;      /* any event on it ends netd with 0; -1: none */
     int sync_fd;      /* end of a sync pair of the supervisor (SYNC_UP sent, EOF ends netd); -1: none */

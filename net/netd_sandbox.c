@@ -9,12 +9,14 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include <linux/capability.h>
 
 #include "core/fd.h"
 #include "core/ns.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
+#include "core/strv.h"
 #include "net/resolv.h"
 
 /* What libslirp, glib, the C library and the loop call while serving, and at the end. The frequent ones come first. */
@@ -42,6 +44,26 @@ static const int calls[] = {
 #endif
 };
 
+/* A user namespace of our own. Ids have to be mapped, or not even an own tmpfs takes a new file (EOVERFLOW). */
+static int own_userns(struct reason *why)
+{
+    char uid[32], gid[32];
+    int r = str_format(uid, sizeof(uid), "0 %u 1", (unsigned)geteuid());
+    if (r == 0)
+        r = str_format(gid, sizeof(gid), "0 %u 1", (unsigned)getegid());
+    if (r == 0 && unshare(CLONE_NEWUSER) < 0)
+        r = -errno;
+    if (r < 0)
+        return reason_set(why, r, "cannot make a user namespace: %s%s", strerror(-r),
+                          r == -ENOSPC ? " (raise user.max_user_namespaces)" : "");
+    r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny"); /* before gid_map: user_namespaces(7) */
+    if (r == 0)
+        r = file_write(AT_FDCWD, "/proc/self/uid_map", uid);
+    if (r == 0)
+        r = file_write(AT_FDCWD, "/proc/self/gid_map", gid);
+    return r < 0 ? reason_set(why, r, "cannot map the own ids: %s", strerror(-r)) : 0;
+}
+
 /*
  * Where CAP_SYS_ADMIN comes from, which an empty root takes: had already (root; podman inside its user namespace), by
  * joining the user namespace of the guest, which our user made, or in one of our own.
@@ -57,12 +79,7 @@ static int get_admin(const struct netd_config *c, struct reason *why)
         if (proc_has_cap(CAP_SYS_ADMIN))
             return 0;
     }
-    if (unshare(CLONE_NEWUSER) < 0) {
-        int r = -errno;
-        return reason_set(why, r, "cannot make a user namespace: %s%s", strerror(-r),
-                          r == -ENOSPC ? " (raise user.max_user_namespaces)" : "");
-    }
-    return 0;
+    return own_userns(why);
 }
 
 /* libslirp looks for its DNS server in /etc/resolv.conf. */
@@ -77,24 +94,20 @@ static int write_resolv(const struct resolv *host, struct reason *why)
     return 0;
 }
 
-static int empty_root(const struct netd_config *c, struct reason *why)
+static int empty_root(const struct netd_config *c, const struct resolv *host, struct reason *why)
 {
-    struct resolv host resolv_auto = {.n = 0};
     struct reason k = {""};
-    int r = resolv_read(&host);
-    if (r < 0)
-        return reason_set(why, r, "cannot read /etc/resolv.conf: %s", strerror(-r));
-    r = get_admin(c, &k);
+    int r = get_admin(c, &k);
     if (r == 0)
         r = sandbox_empty_root_with("etc", &k);
     if (r == 0)
-        r = write_resolv(&host, &k);
+        r = write_resolv(host, &k);
     if (r < 0)
         return reason_set(why, r, "no sandbox: %s", k.text);
     return 0;
 }
 
-int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
+int netd_sandbox_enter(const struct netd_config *c, const struct resolv *host, struct reason *why)
 {
     int r, pdeathsig = 0;
     uint64_t had = 0; /* before get_admin(): what a new user namespace adds is not ours to keep */
@@ -102,7 +115,7 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
     proc_caps_effective(&had);
     if (c->sandbox) {
         struct reason k = {""};
-        r = empty_root(c, &k);
+        r = empty_root(c, host, &k);
         if (r < 0 && !c->sandbox_try)
             return reason_set(why, r, "%s", k.text);
         if (r < 0)
@@ -111,6 +124,8 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
         if (r < 0)
             return reason_set(why, r, "cannot drop capabilities: %s", strerror(-r));
     }
+    if (c->userns_fd >= 0)
+        close(c->userns_fd);
     r = sandbox_lock();
     if (r < 0)
         return reason_set(why, r, "cannot set no_new_privs: %s", strerror(-r));
