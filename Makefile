@@ -139,7 +139,7 @@ check-asan:
 test: all $(filter build/%,$(T))
 	$(Q)tests/run -v $(T)
 
-export CFLAGS_LINT = $(filter-out -MMD -MP,$(subst ',,$(CFLAGS_A)))
+check lint: export CFLAGS_LINT = $(filter-out -MMD -MP,$(subst ',,$(CFLAGS_A)))
 lint: $(D)/ready
 	$(Q)tests/lint/lint.t
 
