@@ -217,7 +217,7 @@ static void test_like(void)
     };
 
     for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-        like(same[i], NULL, same[i], same[i]);
+        like(same[i], NULL, same[i], "unchanged");
     like("{\n\t\"gone\": [1],\n\t\"set\" : 1,\n\t\"list\": [\n\t\t\"\\u003c\"\n\t],\n\t\"none\": "
          "{},\n\t\"f\": 1.00\n}\n",
          change_members,

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel says about this process, and /etc about its user. */
+#include "core/oci.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/ns.h"
+#include "core/proc.h"
+
+#ifndef MQUEUE_MAGIC
+#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
+#endif
+
+enum { SMALL_FILE = 65536 };
+
+/* ioctl_ns(2): EPERM when the owner is not this process's user namespace or one below it. */
+static enum oci_owner owner_of(int ns)
+{
+    struct statfs fs;
+    int owner;
+
+    if (fstatfs(ns, &fs) < 0 || fs.f_type != NSFS_MAGIC)
+        return OCI_OWNER_UNKNOWN;
+    owner = ioctl(ns, NS_GET_USERNS);
+    if (owner < 0)
+        return errno == EPERM ? OCI_OWNER_OUTSIDE : OCI_OWNER_UNKNOWN;
+    close(owner);
+    return OCI_OWNER_OURS;
+}
+
+static enum oci_owner own_ns(const char *name)
+{
+    fd_auto int fd = ns_open(0, name);
+
+    return fd < 0 ? OCI_OWNER_UNKNOWN : owner_of(fd);
+}
+
+static enum oci_owner ns_owner(const char *path)
+{
+    fd_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    return fd < 0 ? OCI_OWNER_UNKNOWN : owner_of(fd);
+}
+
+static bool has_magic(const char *path, long magic)
+{
+    struct statfs fs;
+
+    return statfs(path, &fs) == 0 && (long)fs.f_type == magic;
+}
+
+static enum oci_hierarchy hierarchy(void)
+{
+    if (has_magic("/sys/fs/cgroup", CGROUP2_SUPER_MAGIC))
+        return OCI_CGROUP_V2;
+    if (has_magic("/sys/fs/cgroup/unified", CGROUP2_SUPER_MAGIC))
+        return OCI_CGROUP_HYBRID;
+    return access("/sys/fs/cgroup", F_OK) == 0 ? OCI_CGROUP_V1 : OCI_CGROUP_ABSENT;
+}
+
+/* The path after "0::" in /proc/self/cgroup; NULL when there is none, or when it is outside the cgroup namespace. */
+static char *own_cgroup(char *text)
+{
+    char *s = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+
+    if (!s)
+        return NULL;
+    s = strchr(s, '/');
+    if (!s)
+        return NULL;
+    s[strcspn(s, "\n")] = '\0';
+    return strncmp(s, "/..", 3) == 0 ? NULL : s;
+}
+
+static int read_controllers(struct strv *ret)
+{
+    free_auto char *text = NULL, *list = NULL;
+    char path[PATH_MAX], *own, *save = NULL;
+    int r = file_read(AT_FDCWD, "/proc/self/cgroup", SMALL_FILE, &text, NULL);
+
+    own = r < 0 ? NULL : own_cgroup(text);
+    if (!own || str_format(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.controllers", own) < 0)
+        return 0;
+    if (file_read(AT_FDCWD, path, SMALL_FILE, &list, NULL) < 0)
+        return 0;
+    for (char *s = strtok_r(list, " \n", &save); s; s = strtok_r(NULL, " \n", &save)) {
+        r = strv_add(ret, s);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
+/* Is the cgroup there and ours, or may we make it where the nearest one above it is? */
+static bool may_create_cgroup(const char *path)
+{
+    enum oci_hierarchy h = hierarchy();
+    char full[PATH_MAX];
+
+    /* Where v1 has a hierarchy a controller, they all have the same owners: the pids one stands for all. */
+    if (h == OCI_CGROUP_ABSENT ||
+        str_format(full, sizeof(full), "%s/%s", h == OCI_CGROUP_V2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids",
+                   path) < 0)
+        return false;
+    while (!is_there(full)) {
+        char *slash = strrchr(full, '/');
+        if (!slash || slash == full)
+            return false;
+        *slash = '\0';
+    }
+    return faccessat(AT_FDCWD, full, W_OK, AT_EACCESS) == 0;
+}
+
+static int read_oom_score(int *ret)
+{
+    free_auto char *text = NULL;
+    int r = file_read(AT_FDCWD, "/proc/self/oom_score_adj", 64, &text, NULL), v;
+
+    if (r < 0)
+        return r;
+    if (sscanf(text, "%d", &v) != 1 || v < -1000 || v > 1000)
+        return -EINVAL;
+    *ret = v;
+    return 0;
+}
+
+/* Only an ordinary user has subordinate ids. That there are none is no failure. */
+static int read_subids(struct oci_facts *f, struct reason *why)
+{
+    char name[256], path[PATH_MAX];
+    const char *user = subid_user_name(f->euid, name, sizeof(name)) == 0 ? name : NULL;
+    int r;
+
+    if (f->euid == 0)
+        return 0;
+    r = subid_lookup(SUBID_AUTO, SUBID_UID, user, f->euid, &f->subuids, why);
+    if (r == -ENOMEM)
+        return r;
+    r = subid_lookup(SUBID_AUTO, SUBID_GID, user, f->euid, &f->subgids, why);
+    if (r == -ENOMEM)
+        return r;
+    f->has_newuidmap = proc_which("newuidmap", path) == 0 && proc_which("newgidmap", path) == 0;
+    return 0;
+}
+
+static int gather(struct oci_facts *f, struct reason *why)
+{
+    int r;
+
+    r = idmap_read(0, SUBID_UID, &f->uid_map);
+    if (r < 0)
+        return reason_set(why, r, "cannot read /proc/self/uid_map");
+    r = idmap_read(0, SUBID_GID, &f->gid_map);
+    if (r < 0)
+        return reason_set(why, r, "cannot read /proc/self/gid_map");
+    r = read_oom_score(&f->oom_score_adj);
+    if (r < 0)
+        return reason_set(why, r, "cannot read /proc/self/oom_score_adj");
+    r = read_subids(f, why);
+    if (r < 0)
+        return r;
+    if (f->cgroup == OCI_CGROUP_V2) {
+        r = read_controllers(&f->controllers);
+        if (r < 0)
+            return reason_set(why, r, "cannot read cgroup.controllers");
+    }
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        if (getrlimit(i, &f->limits[i]) < 0)
+            f->limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    return 0;
+}
+
+int oci_facts_gather(struct oci_facts *ret, struct reason *why)
+{
+    struct oci_facts f = {
+        .euid = geteuid(),
+        .egid = getegid(),
+        .initial_userns = ns_is_initial_user(),
+        .net = own_ns("net"),
+        .pid = own_ns("pid"),
+        .ipc = own_ns("ipc"),
+        .cgroup = hierarchy(),
+        .has_mqueue = has_magic("/dev/mqueue", MQUEUE_MAGIC),
+        .has_shm = is_there("/dev/shm"),
+        .ns_owner = ns_owner,
+        .is_there = is_there,
+        .may_create_cgroup = may_create_cgroup,
+    };
+    int r = gather(&f, why);
+
+    if (r < 0) {
+        oci_facts_done(&f);
+        return r;
+    }
+    *ret = f;
+    return 0;
+}
+
+void oci_facts_done(struct oci_facts *f)
+{
+    subid_list_done(&f->subuids);
+    subid_list_done(&f->subgids);
+    strv_done(&f->controllers);
+}
