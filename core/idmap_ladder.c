@@ -10,6 +10,9 @@
  *     after setgroups was denied;
  *   - outer uid 0 only to a writer with CAP_SETFCAP in the parent namespace (Linux 5.12);
  *   - each map once, in one write, each extent inside one extent of the parent.
+ *
+ * With file capabilities on the executable, this process may do what the user who started it may not: then only the user's own
+ * ranges out of the administrator's files are mapped, as newuidmap(1) would.
  */
 #include "core/idmap.h"
 
@@ -20,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <pwd.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -43,6 +48,7 @@ enum { HELPER_TIMEOUT_MS = 10000 };
 struct facts {
     uint32_t euid, egid;
     bool setuid, setgid, setfcap; /* capabilities in effect */
+    bool borrowed;                /* they come from the executable (AT_SECURE): whoever started it does not have them */
     struct idmap uid_parent, gid_parent;
     bool looked_up;
     int subids_error;             /* 0: both lists are there */
@@ -77,6 +83,7 @@ static int collect(struct facts *f, struct reason *why)
     f->setuid = caps >> CAP_SETUID & 1;
     f->setgid = caps >> CAP_SETGID & 1;
     f->setfcap = caps >> CAP_SETFCAP & 1;
+    f->borrowed = getauxval(AT_SECURE) != 0;
     r = idmap_read(0, SUBID_UID, &f->uid_parent);
     if (r == 0)
         r = idmap_read(0, SUBID_GID, &f->gid_parent);
@@ -116,7 +123,7 @@ static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *
 
     int r = look_up(f, p);
     if (r < 0) {
-        f->fix = NULL;
+        f->fix = p->source == SUBID_DYNAMIC ? "use --subid-source=static for /etc/subuid and /etc/subgid" : NULL;
         return reason_set(why, r, "%s", f->subids_why.text);
     }
     r = idmap_from_subids(f->euid, &f->subuids, &f->uid_parent, &p->uids, &dropped_uids);
@@ -129,9 +136,6 @@ static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *
             return reason_set(why, -ENODATA, "the ranges of '%s' in %s are not mapped in this user namespace", p->user,
                               subid_path((enum subid_kind)kind));
     p->dropped = dropped_uids + dropped_gids;
-    if (p->dropped > 0)
-        log_debug("id map: %llu subordinate ids left out: not mapped here, or no room",
-                  (unsigned long long)p->dropped);
     return 0;
 }
 
@@ -228,6 +232,10 @@ static int rung_derived(struct facts *f, struct idmap_plan *p, struct reason *wh
     int r = need_both_caps(f, why);
     if (r < 0)
         return r;
+    if (f->borrowed) {
+        f->fix = NULL;
+        return reason_set(why, -EPERM, "the capabilities are the executable's, not the user's");
+    }
     if (f->euid == 0 && !f->setfcap)
         return refuse_without_setfcap(f, why);
     r = idmap_derive(f->euid, &f->uid_parent, &p->uids);
@@ -250,7 +258,7 @@ static int rung_single(struct facts *f, struct idmap_plan *p, struct reason *why
         r = idmap_add(&p->gids, 0, f->egid, 1);
     if (r < 0)
         return reason_set(why, r, "own ids %u:%u cannot be mapped", f->euid, f->egid);
-    p->deny_setgroups = !f->setgid;
+    p->deny_setgroups = !f->setgid || f->borrowed; /* leaving a group is a privilege: setgroups(2) */
     return 0;
 }
 
@@ -264,41 +272,57 @@ static size_t rung_of(enum idmap_method m)
     return (size_t)m - IDMAP_DIRECT;
 }
 
-/* "add a line..." for whoever lacks ranges: the fix is the same for both kinds, and names the user. */
+/* What to do about a refusal; the fix for missing ranges is the same for both kinds, and names the user. */
 static void suggest(const struct facts *f, const struct idmap_plan *p, struct reason *ret)
 {
     if (f->fix)
-        (void)reason_set(ret, 0, "%s", f->fix);
+        (void)snprintf(ret->text, sizeof(ret->text), "%s", f->fix);
     else
-        (void)reason_set(ret, 0, "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
+        (void)snprintf(ret->text, sizeof(ret->text), "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
 }
 
 /* The one line for the user about a plan that is not the first choice. */
 static void warn_about(const struct facts *f, struct idmap_plan *p, const struct reason *cause, const struct reason *fix)
 {
-    p->warning.text[0] = '\0';
+    struct reason *w = &p->warning;
+
+    w->text[0] = '\0';
     if (p->method == IDMAP_SINGLE)
-        (void)reason_set(&p->warning, 0,
-                         "%.240s (single-id map used instead; %.160s): no other user or group exists inside, "
-                         "chown and setgroups fail",
-                         cause->text, fix->text);
+        (void)snprintf(w->text, sizeof(w->text),
+                       "%.240s (single-id map used instead; %.160s): no other user or group exists inside, chown and setgroups fail",
+                       cause->text, fix->text);
+    else if (p->dropped > 0 && (p->method == IDMAP_DIRECT || p->method == IDMAP_NEWUIDMAP) && ns_is_initial_user())
+        (void)snprintf(w->text, sizeof(w->text),
+                       "%llu subordinate ids of '%.64s' are left out: the ranges in /etc/subuid and /etc/subgid are too many for one id map",
+                       (unsigned long long)p->dropped, p->user);
     else if (p->method == IDMAP_DERIVED && f->euid == 0 && ns_is_initial_user())
-        (void)reason_set(&p->warning, 0,
-                         "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside",
-                         cause->text, fix->text);
+        (void)snprintf(w->text, sizeof(w->text),
+                       "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside", cause->text,
+                       fix->text);
 }
 
-/* Try rung @from and, where @last allows, those below it. The plan is complete when this returns 0. */
-static int descend(struct facts *f, struct idmap_plan *p, size_t from, size_t last, struct reason *why)
+enum {
+    TRY_DIRECT = 1 << 0,
+    TRY_NEWUIDMAP = 1 << 1,
+    TRY_DERIVED = 1 << 2,
+    TRY_SINGLE = 1 << 3,
+    TRY_ALL = (1 << IDMAP_RUNGS) - 1,
+};
+
+/* Try the rungs of @mask, best first. The plan is complete when this returns 0. */
+static int descend(struct facts *f, struct idmap_plan *p, unsigned mask, struct reason *why)
 {
     /* Why a worse rung has to do: what stopped newuidmap, or with privileges what stopped the direct way. */
     struct reason cause = {""}, fix = {""};
     bool privileged = f->setuid && f->setgid;
     int r = -EPERM;
 
-    for (size_t i = from; i <= last; i++) {
+    for (size_t i = 0; i < IDMAP_RUNGS; i++) {
+        if (!(mask >> i & 1))
+            continue;
         p->method = (enum idmap_method)(IDMAP_DIRECT + i);
         p->by_helper = p->deny_setgroups = false;
+        p->dropped = 0;
         f->fix = NULL;
         r = rungs[i](f, p, &p->rung[i].why);
         p->rung[i].state = r == 0 ? RUNG_POSSIBLE : RUNG_REFUSED;
@@ -353,10 +377,10 @@ static int plan_custom(struct facts *f, const struct idmap_request *req, struct 
         return reason_set(why, -EINVAL, "the id map given has neither uid 0 inside nor your own uid %u outside", f->euid);
     if (maps_outer_root(&p->uids) && !f->setfcap)
         return reason_set(why, -EPERM, "the id map given has uid 0 outside, which needs CAP_SETFCAP");
-    if (f->setuid && f->setgid)
+    if (f->setuid && f->setgid && !f->borrowed)
         return 0;
     if (is_self(&p->uids, f->euid) && is_self(&p->gids, f->egid)) {
-        p->deny_setgroups = !f->setgid;
+        p->deny_setgroups = !f->setgid || f->borrowed;
         return 0;
     }
     p->by_helper = true;
@@ -364,23 +388,29 @@ static int plan_custom(struct facts *f, const struct idmap_request *req, struct 
     return r < 0 ? r : helper_usable(f, "newgidmap", CAP_SETGID, path, &f->fix, why);
 }
 
-static int parse_extent(char *word, struct idmap *m, struct reason *why)
+static int parse_extent(const char *word, size_t len, struct idmap *m, struct reason *why)
 {
+    char buf[40];
     uint32_t v[3];
-    char *save = NULL;
-    size_t n = 0;
 
-    if (strstr(word, "::") || *word == ':' || word[strcspn(word, " ")])
-        return reason_set(why, -EINVAL, "'%.40s' is not INSIDE:OUTSIDE:COUNT", word);
-    char *copy = word;
-    for (char *f = strtok_r(copy, ":", &save); f; f = strtok_r(NULL, ":", &save))
-        if (n >= 3 || parse_u32(f, &v[n++]) < 0)
-            return reason_set(why, -EINVAL, "'%.40s' in an id map is not a number of INSIDE:OUTSIDE:COUNT", f);
-    if (n != 3)
-        return reason_set(why, -EINVAL, "an id map is INSIDE:OUTSIDE:COUNT, each a number");
+    if (len >= sizeof(buf))
+        return reason_set(why, -EINVAL, "'%.40s...' is not INSIDE:OUTSIDE:COUNT", word);
+    memcpy(buf, word, len);
+    buf[len] = '\0';
+    char *field = buf;
+    for (size_t i = 0; i < 3; i++) {
+        char *end = field + strcspn(field, ":");
+        bool last = *end == '\0';
+        *end = '\0';
+        if (last != (i == 2) || parse_u32(field, &v[i]) < 0)
+            return reason_set(why, -EINVAL, "'%.*s' is not INSIDE:OUTSIDE:COUNT, three numbers", (int)len, word);
+        field = end + 1;
+    }
     int r = idmap_add(m, v[0], v[1], v[2]);
     if (r == -EEXIST)
         return reason_set(why, -EINVAL, "%u:%u:%u overlaps another part of the id map", v[0], v[1], v[2]);
+    if (r == -E2BIG)
+        return reason_set(why, -EINVAL, "an id map has at most %d parts", IDMAP_MAX_EXTENTS);
     if (r < 0)
         return reason_set(why, -EINVAL, "%u:%u:%u is not a range of ids", v[0], v[1], v[2]);
     return 0;
@@ -390,7 +420,6 @@ int idmap_request_parse(const char *text, struct idmap_request *ret, struct reas
 {
     static const enum idmap_method by_name[] = {IDMAP_AUTO, IDMAP_DIRECT, IDMAP_NEWUIDMAP, IDMAP_SINGLE};
     struct idmap m = {.n = 0};
-    char *save = NULL;
 
     for (size_t i = 0; i < array_size(by_name); i++)
         if (strcmp(text, idmap_method_name(by_name[i])) == 0) {
@@ -399,13 +428,14 @@ int idmap_request_parse(const char *text, struct idmap_request *ret, struct reas
         }
     if (*text < '0' || *text > '9')
         return reason_set(why, -EINVAL, "'%.64s' is none of auto, direct, newuidmap, single, INSIDE:OUTSIDE:COUNT", text);
-    free_auto char *copy = strdup(text);
-    if (!copy)
-        return -ENOMEM;
-    for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-        int r = parse_extent(word, &m, why);
+    for (const char *word = text;; word++) {
+        size_t len = strcspn(word, ",");
+        int r = parse_extent(word, len, &m, why);
         if (r < 0)
             return r;
+        word += len;
+        if (!*word)
+            break;
     }
     if (idmap_check(&m) < 0)
         return reason_set(why, -EINVAL, "the id map is too long for the kernel");
@@ -434,16 +464,13 @@ int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct r
         (void)str_format(ret->user, sizeof(ret->user), "%u", f.euid);
 
     switch (req->method) {
-    case IDMAP_AUTO: ret->may_fall = true; return descend(&f, ret, 0, IDMAP_RUNGS - 1, why);
-    case IDMAP_NEWUIDMAP: return descend(&f, ret, rung_of(IDMAP_NEWUIDMAP), rung_of(IDMAP_NEWUIDMAP), why);
+    case IDMAP_AUTO: ret->may_fall = true; return descend(&f, ret, TRY_ALL, why);
+    case IDMAP_DIRECT: return descend(&f, ret, TRY_DIRECT | TRY_DERIVED, why);
+    case IDMAP_NEWUIDMAP: return descend(&f, ret, TRY_NEWUIDMAP, why);
     case IDMAP_SINGLE:
-        r = descend(&f, ret, rung_of(IDMAP_SINGLE), rung_of(IDMAP_SINGLE), why);
+        r = descend(&f, ret, TRY_SINGLE, why);
         ret->warning.text[0] = '\0'; /* it was asked for */
         return r;
-    case IDMAP_DIRECT:
-        r = descend(&f, ret, rung_of(IDMAP_DIRECT), rung_of(IDMAP_DIRECT), why);
-        return r == 0 || !f.setuid || !f.setgid ? r
-                                                : descend(&f, ret, rung_of(IDMAP_DERIVED), rung_of(IDMAP_DERIVED), why);
     case IDMAP_CUSTOM: return plan_custom(&f, req, ret, why);
     case IDMAP_DERIVED: break;
     }
@@ -527,11 +554,40 @@ static int run_helper(const char *name, pid_t child, const struct idmap *m, stru
 
 static int write_by_helper(const struct idmap_plan *p, pid_t child, bool *wrote, struct reason *why)
 {
+    struct idmap now;
+
     int r = run_helper("newuidmap", child, &p->uids, why);
     if (r < 0)
         return r;
+    /* Believe the kernel, not the exit status: with an empty map the command would start as nobody. */
+    if (idmap_read(child, SUBID_UID, &now) == 0 && now.n == 0)
+        return reason_set(why, -EIO, "newuidmap reported success but wrote nothing");
     *wrote = true;
-    return run_helper("newgidmap", child, &p->gids, why);
+    r = run_helper("newgidmap", child, &p->gids, why);
+    if (r == 0 && idmap_read(child, SUBID_GID, &now) == 0 && now.n == 0)
+        return reason_set(why, -EIO, "newgidmap reported success but wrote nothing");
+    return r;
+}
+
+/* newuidmap's habits, of which its messages (if any) say little: shadow's newuidmap.c and commonio.c. */
+static void suggest_after_refusal(const struct facts *f, struct reason *ret)
+{
+    struct stat st;
+    const struct passwd *pw = getpwuid(f->euid);
+
+    for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
+        if (lstat(subid_path((enum subid_kind)kind), &st) == 0 && S_ISLNK(st.st_mode)) {
+            (void)snprintf(ret->text, sizeof(ret->text), "%s is a symlink, which newuidmap does not follow: make it a file",
+                           subid_path((enum subid_kind)kind));
+            return;
+        }
+    if (!pw)
+        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants an entry for uid %u in /etc/passwd", f->euid);
+    else if (pw->pw_gid != f->egid)
+        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants the group of /etc/passwd: start it with gid %u, not %u",
+                       (unsigned)pw->pw_gid, f->egid);
+    else
+        (void)snprintf(ret->text, sizeof(ret->text), "see --debug for each step");
 }
 
 int idmap_apply(struct idmap_plan *plan, pid_t child, struct reason *why)
@@ -551,11 +607,12 @@ int idmap_apply(struct idmap_plan *plan, pid_t child, struct reason *why)
         plan->rung[at].state = RUNG_REFUSED;
         plan->rung[at].why = refusal;
         facts_auto struct facts f = {0};
-        if (collect(&f, NULL) < 0 || descend(&f, plan, at + 1, IDMAP_RUNGS - 1, NULL) < 0)
+        if (collect(&f, NULL) < 0 || descend(&f, plan, TRY_ALL & ~((2u << at) - 1), NULL) < 0)
             return reason_set(why, r, "%s", refusal.text);
         /* The cause the user should hear of is the refusal, not what the rungs in between say. */
         if (plan->warning.text[0]) {
-            const struct reason fix = {"see --debug for each step"};
+            struct reason fix;
+            suggest_after_refusal(&f, &fix);
             warn_about(&f, plan, &refusal, &fix);
         }
     }

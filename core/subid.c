@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -315,7 +316,7 @@ int subid_read(enum subid_kind kind, const char *user, uint32_t uid, struct subi
 
 static const char *getsubids_program(void)
 {
-    const char *env = getenv("GETSUBIDS");
+    const char *env = secure_getenv("GETSUBIDS");
     return env && *env ? env : "getsubids";
 }
 
@@ -378,7 +379,7 @@ static bool nsswitch_has_subid(void)
 
 static bool getsubids_knows_more(void)
 {
-    const char *env = getenv("GETSUBIDS");
+    const char *env = secure_getenv("GETSUBIDS");
     char path[PATH_MAX];
 
     if (env && *env)
@@ -393,9 +394,13 @@ static bool getsubids_knows_more(void)
 int subid_lookup(enum subid_source source, enum subid_kind kind, const char *user, uint32_t uid,
                  struct subid_list *ret, struct reason *why)
 {
+    /* Capabilities that come from the executable (AT_SECURE) must not be spent on what a program in the user's $PATH says. */
+    bool borrowed = getauxval(AT_SECURE) != 0;
+    if (source == SUBID_DYNAMIC && borrowed)
+        return reason_set(why, -EPERM, "getsubids is not asked with file capabilities on this program");
     if (source == SUBID_DYNAMIC)
         return subid_getsubids(kind, user, uid, ret, why);
-    if (source == SUBID_AUTO && getsubids_knows_more()) {
+    if (source == SUBID_AUTO && !borrowed && getsubids_knows_more()) {
         struct reason dynamic_why = {""};
         int r = subid_getsubids(kind, user, uid, ret, &dynamic_why);
         if (r == 0)
@@ -418,7 +423,7 @@ int subid_user_name(uint32_t uid, char *ret, size_t size)
     if (pw && usable_name(pw->pw_name))
         return str_format(ret, size, "%s", pw->pw_name);
     for (size_t i = 0; i < array_size(vars); i++) {
-        const char *name = getenv(vars[i]);
+        const char *name = secure_getenv(vars[i]);
         if (!usable_name(name))
             continue;
         pw = getpwnam(name);
