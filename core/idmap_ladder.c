@@ -258,7 +258,7 @@ static int rung_single(struct facts *f, struct idmap_plan *p, struct reason *why
         r = idmap_add(&p->gids, 0, f->egid, 1);
     if (r < 0)
         return reason_set(why, r, "own ids %u:%u cannot be mapped", f->euid, f->egid);
-    p->deny_setgroups = !f->setgid || f->borrowed; /* leaving a group is a privilege: setgroups(2) */
+    p->deny_setgroups = true; /* a must without CAP_SETGID; of no use with a single gid */
     return 0;
 }
 
@@ -332,6 +332,8 @@ static int descend(struct facts *f, struct idmap_plan *p, unsigned mask, struct 
             return 0;
         }
         log_debug("id map: not %s: %s", idmap_method_name(p->method), p->rung[i].why.text);
+        if (f->looked_up && f->subids_error < 0 && p->source == SUBID_DYNAMIC) /* asked for by name: nothing else will do */
+            return reason_set(why, r, "%.300s (%.160s)", f->subids_why.text, f->fix ? f->fix : "");
         if (i == rung_of(privileged ? IDMAP_DIRECT : IDMAP_NEWUIDMAP) || !cause.text[0] || i == IDMAP_RUNGS - 1) {
             cause = p->rung[i].why;
             suggest(f, p, &fix);
