@@ -65,5 +65,6 @@ is "$(tree)" "$before" 'and still nothing has changed outside'
 who=user
 run sh -c 'cd /etc && exec rootlet run --copy-up=/etc sh -c "pwd; touch here; ls -l /etc/here"'
 out_like '^/etc.*/etc/here' 'the working folder is the new directory'
+umount /etc/below
 nothing_left 'nothing is left'
 done_testing
