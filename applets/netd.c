@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@
 #include "core/proc.h"
 #include "core/rtnl.h"
 #include "core/sync.h"
+#include "net/keeper.h"
 #include "net/link.h"
 #include "net/netd.h"
 #include "net/slirp.h"
@@ -126,11 +128,11 @@ static int parse_mac(const char *text, uint8_t ret[6])
     char tail;
     if (strlen(text) != 17 ||
         sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &tail) != 6) {
-        log_error("'%s' is no hardware address (write it as 02:00:00:00:00:01)", text);
+        log_error("--macaddress: '%s' is no hardware address (write it as 02:00:00:00:00:01)", text);
         return -EINVAL;
     }
     if (b[0] & 1) {
-        log_error("hardware address '%s' is a multicast one (the first byte has to be even)", text);
+        log_error("--macaddress: '%s' is a multicast address (the first byte has to be even)", text);
         return -EINVAL;
     }
     for (int i = 0; i < 6; i++)
@@ -139,7 +141,7 @@ static int parse_mac(const char *text, uint8_t ret[6])
 }
 
 /* An address, or the first one of an interface of the host. */
-static int parse_outbound(const char *text, int family, void *ret)
+static int parse_outbound(const char *option, const char *text, int family, void *ret)
 {
     if (inet_pton(family, text, ret) == 1)
         return 0;
@@ -149,11 +151,11 @@ static int parse_outbound(const char *text, int family, void *ret)
     if (nl < 0)
         return log_errno(nl, "cannot open a netlink socket");
     if (strlen(text) >= IFNAMSIZ || rtnl_link_get(nl, text, 0, &l) < 0) {
-        log_error("'%s' is neither an %s address nor an interface of the host", text, kind);
+        log_error("%s: '%s' is neither an %s address nor an interface of the host", option, text, kind);
         return -EINVAL;
     }
     if (rtnl_addr_find(nl, l.ifindex, family, ret) < 0) {
-        log_error("interface '%s' has no global %s address to send from", text, kind);
+        log_error("%s: interface '%s' has no global %s address to send from", option, text, kind);
         return -EADDRNOTAVAIL;
     }
     return 0;
@@ -177,11 +179,11 @@ static int fill_config(const struct options *o, bool alias, struct netd_config *
     c->ready_fd = o->have_ready ? (int)o->ready_fd : -1;
     c->seccomp = o->seccomp;
     if (o->outbound) {
-        r = parse_outbound(o->outbound, AF_INET, &c->outbound);
+        r = parse_outbound("--outbound-addr", o->outbound, AF_INET, &c->outbound);
         c->have_outbound = r == 0;
     }
     if (r == 0 && o->outbound6) {
-        r = parse_outbound(o->outbound6, AF_INET6, &c->outbound6);
+        r = parse_outbound("--outbound-addr6", o->outbound6, AF_INET6, &c->outbound6);
         c->have_outbound6 = r == 0;
     }
     return r;
@@ -190,6 +192,7 @@ static int fill_config(const struct options *o, bool alias, struct netd_config *
 /* ---- the target */
 
 struct target {
+    const char *name;
     int userns, netns, tap; /* -1: none */
 };
 
@@ -270,12 +273,12 @@ static int make_link(const struct options *o, const struct netd_config *c, const
     if (t->userns >= 0) {
         r = ns_join(t->userns, CLONE_NEWUSER);
         if (r < 0)
-            return log_errno(r, "cannot join the target's user namespace%s",
+            return log_errno(r, "cannot join the user namespace of '%s'%s", t->name,
                              r == -EPERM ? " (run this as the user who made it, or as root)" : "");
     }
     r = ns_join(t->netns, CLONE_NEWNET);
     if (r < 0)
-        return log_errno(r, "cannot join the target's network namespace%s",
+        return log_errno(r, "cannot join the network namespace of '%s'%s", t->name,
                          r == -EPERM    ? " (run this as the user who made it, or name its user namespace with --userns-path)"
                          : r == -EINVAL ? " (it is no network namespace)"
                                         : "");
@@ -402,15 +405,26 @@ static int own_fds(const struct netd_config *c, const struct target *t)
 {
     const int keep[] = {c->exit_fd, c->ready_fd, t->userns, t->netns, t->tap};
     if (c->exit_fd >= 0 && fd_set_cloexec(c->exit_fd, true) < 0)
-        return log_errno(-EBADF, "cannot use exit fd %d", c->exit_fd);
+        return log_errno(-EBADF, "--exit-fd=%d", c->exit_fd);
     if (c->ready_fd >= 0 && fd_set_cloexec(c->ready_fd, true) < 0)
-        return log_errno(-EBADF, "cannot use ready fd %d", c->ready_fd);
+        return log_errno(-EBADF, "--ready-fd=%d", c->ready_fd);
     return fd_close_all_but(3, keep, array_size(keep));
+}
+
+/* End as the signal would have ended us: callers look at how their child died. */
+static void die_by(int sig)
+{
+    sigset_t set;
+    signal(sig, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    raise(sig);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static int run(const struct options *o, bool alias, char **operands)
 {
-    __attribute__((cleanup(target_done))) struct target t = {-1, -1, -1};
+    __attribute__((cleanup(target_done))) struct target t = {operands[0], -1, -1, -1};
     struct netd_config c;
     netd_config_init(&c);
     if (check_options(o, alias) < 0 || fill_config(o, alias, &c) < 0 || open_target(o, operands[0], &t) < 0 ||
@@ -430,7 +444,18 @@ static int run(const struct options *o, bool alias, char **operands)
         if (c.api_fd < 0)
             return 1;
     }
-    return netd_serve(&c);
+    int r = keeper_start(o->api, &c.resolv_fd);
+    if (r < 0) {
+        if (o->api)
+            unlink(o->api);
+        log_errno(r, "cannot start the keeper process");
+        return 1;
+    }
+    int code = netd_serve(&c);
+    keeper_stop(c.resolv_fd);
+    if (code > 128)
+        die_by(code - 128);
+    return code;
 }
 
 static int netd_main(int argc, char **argv)

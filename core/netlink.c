@@ -256,7 +256,7 @@ static ssize_t receive(int fd, void *buf, size_t size)
         struct sockaddr_nl from = {0};
         struct iovec v = {buf, size};
         struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v, .msg_iovlen = 1};
-        ssize_t n = recvmsg(fd, &m, 0);
+        ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -8,7 +8,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/audit.h>
@@ -49,7 +48,7 @@ static int become_root(struct reason *why)
     return 0;
 }
 
-int sandbox_empty_root_with(const char *writable, struct reason *why)
+int sandbox_empty_root(struct reason *why)
 {
     const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     if (unshare(CLONE_NEWNS) < 0)
@@ -64,17 +63,12 @@ int sandbox_empty_root_with(const char *writable, struct reason *why)
     static const char *const places[] = {"/tmp", "/proc", "/dev", "/"};
     const char *place = NULL;
     for (size_t i = 0; i < array_size(places) && !place; i++)
-        if (mount("rootlet", places[i], "tmpfs", flags, "mode=0755,size=64k,nr_inodes=16") == 0)
+        if (mount("rootlet", places[i], "tmpfs", flags, "mode=0555,size=64k,nr_inodes=16") == 0)
             place = places[i];
     if (!place)
         return step_failed(why, "mounting an empty tmpfs");
     if (chdir(place) < 0)
         return step_failed(why, "entering the empty root");
-    if (writable) {
-        if (mkdir(writable, 0755) < 0 ||
-            mount("rootlet", writable, "tmpfs", flags, "mode=0755,size=256k,nr_inodes=16") < 0)
-            return step_failed(why, "mounting a small tmpfs");
-    }
     int r = become_root(why);
     if (r < 0)
         return r;
@@ -83,11 +77,6 @@ int sandbox_empty_root_with(const char *writable, struct reason *why)
     if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) < 0)
         return step_failed(why, "making the empty root read-only");
     return 0;
-}
-
-int sandbox_empty_root(struct reason *why)
-{
-    return sandbox_empty_root_with(NULL, why);
 }
 
 int sandbox_drop_caps(uint64_t keep)

@@ -148,6 +148,42 @@ static void reply_failure(struct query *q)
     reply(q, m, q->question);
 }
 
+/* ---- resolvers (shared with DNS over TCP, net/dns_tcp.c) */
+
+void dns_avoid(struct dns *d, const union sockaddr_ip *server)
+{
+    for (unsigned i = 0; i < d->n_servers; i++)
+        if (!memcmp(&d->servers[i], server, sizeof(*server)))
+            d->avoid_until[i] = now_ns() + (uint64_t)DNS_AVOID_MS * 1000000u;
+}
+
+unsigned dns_order(const struct dns *d, union sockaddr_ip ret[RESOLV_MAX_SERVERS])
+{
+    uint64_t now = now_ns();
+    unsigned n = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (unsigned i = 0; i < d->n_servers; i++)
+            if ((d->avoid_until[i] > now) == (pass == 1))
+                ret[n++] = d->servers[i];
+    return n;
+}
+
+int dns_socket(const struct dns *d, const union sockaddr_ip *to, int type)
+{
+    const struct dns_config *c = &d->c;
+    union sockaddr_ip from = {.sa = {.sa_family = AF_UNSPEC}};
+    fd_auto int fd = socket(to->sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (to->sa.sa_family == AF_INET && c->outbound)
+        from.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = *c->outbound};
+    if (to->sa.sa_family == AF_INET6 && c->outbound6)
+        from.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = *c->outbound6};
+    if (from.sa.sa_family != AF_UNSPEC && !ip_is_loopback(to) && bind(fd, &from.sa, ip_len(&from)) < 0)
+        return -errno;
+    return steal_fd(&fd);
+}
+
 /* ---- queries */
 
 static void query_free(struct query *q)
@@ -170,15 +206,6 @@ static void query_free(struct query *q)
     free(q);
 }
 
-/* The place of a resolver in the present list; n_servers when it is there no longer. */
-static unsigned find_server(const struct dns *d, const union sockaddr_ip *a)
-{
-    unsigned i = 0;
-    while (i < d->n_servers && memcmp(&d->servers[i], a, sizeof(*a)))
-        i++;
-    return i;
-}
-
 static void try_close(struct try *t)
 {
     if (t->w.fd < 0)
@@ -188,36 +215,18 @@ static void try_close(struct try *t)
     t->query->n_open--;
 }
 
-static void avoid(struct try *t)
-{
-    struct dns *d = t->query->dns;
-    unsigned i = find_server(d, &t->query->servers[t->server]);
-    if (i < d->n_servers)
-        d->avoid_until[i] = now_ns() + (uint64_t)DNS_AVOID_MS * 1000000u;
-}
-
 /* A socket towards one resolver, the query sent. */
 static int ask(struct try *t)
 {
     struct query *q = t->query;
-    const struct dns_config *c = &q->dns->c;
     const union sockaddr_ip *to = &q->servers[t->server];
-    fd_auto int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd_auto int fd = dns_socket(q->dns, to, SOCK_DGRAM);
     if (fd < 0)
-        return -errno;
-    if (!ip_is_loopback(to)) {
-        union sockaddr_ip from = {.in = {.sin_family = AF_INET}};
-        if (to->sa.sa_family == AF_INET && c->outbound)
-            from.in.sin_addr = *c->outbound;
-        if (to->sa.sa_family == AF_INET6 && c->outbound6)
-            from = (union sockaddr_ip){.in6 = {.sin6_family = AF_INET6, .sin6_addr = *c->outbound6}};
-        if (from.sa.sa_family == to->sa.sa_family && !ip_is_any(&from) && bind(fd, &from.sa, ip_len(&from)) < 0)
-            return -errno;
-    }
+        return fd;
     if (connect(fd, &to->sa, ip_len(to)) < 0 || send(fd, q->data, q->len, MSG_NOSIGNAL) < 0)
         return -errno;
     t->w.fd = fd;
-    int r = loop_add(c->loop, &t->w);
+    int r = loop_add(q->dns->c.loop, &t->w);
     if (r < 0) {
         t->w.fd = -1;
         return r;
@@ -260,7 +269,7 @@ static void timer_event(struct loop *l, struct timer *t)
     struct query *q = container_of(t, struct query, timer);
     for (unsigned i = 0; i < q->n_tried; i++)
         if (q->tries[i].w.fd >= 0)
-            avoid(&q->tries[i]);
+            dns_avoid(q->dns, &q->servers[q->tries[i].server]);
     if (now_ns() >= q->give_up)
         query_free(q);
     else
@@ -293,20 +302,10 @@ static void try_event(struct loop *l, struct watch *w, uint32_t events)
         memcpy(q->failure, m, HEADER);
         q->failed = true;
     } else {
-        avoid(t); /* an ICMP error: nobody is there */
+        dns_avoid(q->dns, &q->servers[t->server]); /* an ICMP error: nobody is there */
     }
     try_close(t);
     ask_next(q);
-}
-
-/* Resolvers in their order, those that lately kept silent last. */
-static void choose_servers(const struct dns *d, struct query *q)
-{
-    uint64_t now = now_ns();
-    for (int pass = 0; pass < 2; pass++)
-        for (unsigned i = 0; i < d->n_servers; i++)
-            if ((d->avoid_until[i] > now) == (pass == 1))
-                q->servers[q->n_servers++] = d->servers[i];
 }
 
 void dns_query(struct dns *d, const struct frame_udp *u)
@@ -337,7 +336,7 @@ void dns_query(struct dns *d, const struct frame_udp *u)
         d->oldest = q;
     d->queries = q;
     d->n_queries++;
-    choose_servers(d, q);
+    q->n_servers = dns_order(d, q->servers);
     ask_next(q);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The DNS server at the plan's address, over UDP: a forwarder to all of the host's resolvers.
- * (DNS over TCP is an ordinary connection of the stack to the first resolver.)  Facts: RFC 1035, RFC 6891, RFC 5452.
+ * DNS over TCP: net/dns_tcp.h.  Facts: RFC 1035, RFC 6891, RFC 5452.
  */
 #pragma once
 #include <stdbool.h>
@@ -38,6 +38,13 @@ void dns_set_servers(struct dns *d, const struct resolv *r);
 
 /* dns_query - a datagram of the guest for the DNS server. What is no query is dropped. */
 void dns_query(struct dns *d, const struct frame_udp *u);
+
+/* dns_order - whom to ask, in this order: as in resolv.conf, those that lately kept silent last. Returns how many. */
+unsigned dns_order(const struct dns *d, union sockaddr_ip ret[RESOLV_MAX_SERVERS]);
+/* dns_avoid - this one did not answer. */
+void dns_avoid(struct dns *d, const union sockaddr_ip *server);
+/* dns_socket - a non-blocking socket to reach @to from, bound to the outbound address where one is set. fd or -errno. */
+int dns_socket(const struct dns *d, const union sockaddr_ip *to, int type);
 
 /* dns_is_query - is it something a resolver may be asked: one question, well-formed? *@ret_question: bytes of header and question. */
 bool dns_is_query(const unsigned char *m, size_t len, size_t *ret_question);

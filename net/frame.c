@@ -5,7 +5,7 @@
 #include <string.h>
 #include <linux/if_ether.h>
 
-enum { IP4_HDR = 20, IP6_HDR = 40, UDP_HDR = 8, DNS_PORT = 53 };
+enum { IP4_HDR = 20, IP6_HDR = 40, UDP_HDR = 8, TCP_HDR = 20, TCP_SUM = 16, DNS_PORT = 53 };
 
 static uint16_t get16(const unsigned char *p)
 {
@@ -73,10 +73,13 @@ static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsig
     size_t hdr = (size_t)(ip[0] & 15) * 4, total = get16(ip + 2);
     if (hdr < IP4_HDR || hdr > total || total > len || forbidden4(ip + 16))
         return FRAME_DROP;
-    if (!dns || ip[9] != IPPROTO_UDP || memcmp(ip + 16, &p->dns, 4) || hdr + UDP_HDR > total ||
-        get16(ip + hdr + 2) != DNS_PORT)
+    if (!dns || memcmp(ip + 16, &p->dns, 4) || hdr + UDP_HDR > total || get16(ip + hdr + 2) != DNS_PORT)
         return FRAME_PASS;
-    if (get16(ip + 6) & 0x3fff) /* a fragment: the stack puts them together */
+    if (get16(ip + 6) & 0x3fff) /* a fragment: no resolver's client sends any */
+        return FRAME_PASS;
+    if (ip[9] == IPPROTO_TCP)
+        return hdr + TCP_HDR <= total ? FRAME_DNS_TCP : FRAME_DROP;
+    if (ip[9] != IPPROTO_UDP)
         return FRAME_PASS;
     u->v6 = false;
     memcpy(&u->src.in, ip + 12, 4);
@@ -93,8 +96,11 @@ static enum frame_verdict check6(const struct addrplan *p, bool dns, const unsig
     size_t plen = get16(ip + 4);
     if (plen > len - IP6_HDR || forbidden6(ip + 24))
         return FRAME_DROP;
-    if (!dns || ip[6] != IPPROTO_UDP || memcmp(ip + 24, &p->dns6, 16) || plen < UDP_HDR ||
-        get16(ip + IP6_HDR + 2) != DNS_PORT)
+    if (!dns || memcmp(ip + 24, &p->dns6, 16) || plen < UDP_HDR || get16(ip + IP6_HDR + 2) != DNS_PORT)
+        return FRAME_PASS;
+    if (ip[6] == IPPROTO_TCP)
+        return plen >= TCP_HDR ? FRAME_DNS_TCP : FRAME_DROP;
+    if (ip[6] != IPPROTO_UDP)
         return FRAME_PASS;
     u->v6 = true;
     memcpy(&u->src.in6, ip + 8, 16);
@@ -117,6 +123,80 @@ enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *f
     case ETH_P_IPV6: return check6(p, dns, f + ETH_HLEN, len - ETH_HLEN, ret_udp);
     default: return FRAME_DROP;
     }
+}
+
+/* ---- DNS over TCP: one address and port in the place of another */
+
+static const unsigned char loopback4[4] = {127, 0, 0, 1};
+static const unsigned char loopback6[16] = {[15] = 1};
+
+/* Overwrite an even number of bytes at @p and keep a checksum that covers them right (RFC 1624, equation 3). */
+static void replace(unsigned char *p, const void *with, size_t len, unsigned char *check)
+{
+    const unsigned char *w = with;
+    uint32_t s = (uint16_t)~get16(check);
+    for (size_t i = 0; i < len; i += 2)
+        s += (uint16_t)~get16(p + i) + (uint32_t)get16(w + i);
+    put16(check, (uint16_t)~fold(s));
+    memcpy(p, with, len);
+}
+
+/* In a TCP segment that is known to be whole: address at @addr (4 or 16 bytes) and port at @port of the TCP header. */
+static void translate(unsigned char *ip, size_t addr, size_t port_at, const void *to, uint16_t port)
+{
+    unsigned char number[2];
+    bool v6 = ip[0] >> 4 == 6;
+    unsigned char *tcp = ip + (v6 ? (size_t)IP6_HDR : (size_t)(ip[0] & 15) * 4);
+    put16(number, port);
+    if (!v6) {
+        unsigned char before[4];
+        memcpy(before, ip + addr, 4);
+        replace(ip + addr, to, 4, ip + 10);
+        memcpy(ip + addr, before, 4); /* once more, for the sum of the TCP header */
+    }
+    replace(ip + addr, to, v6 ? 16 : 4, tcp + TCP_SUM);
+    replace(tcp + port_at, number, 2, tcp + TCP_SUM);
+}
+
+bool frame_dnat(void *frame, size_t len, uint16_t port4, uint16_t port6)
+{
+    unsigned char *ip = (unsigned char *)frame + ETH_HLEN;
+    bool v6 = len > ETH_HLEN && ip[0] >> 4 == 6;
+    if (!(v6 ? port6 : port4))
+        return false;
+    if (v6)
+        translate(ip, 24, 2, loopback6, port6);
+    else
+        translate(ip, 16, 2, loopback4, port4);
+    return true;
+}
+
+bool frame_from_loopback(const void *frame, size_t len)
+{
+    const unsigned char *f = frame, *ip = f + ETH_HLEN;
+    if (len >= ETH_HLEN + IP4_HDR + TCP_HDR && get16(f + 12) == ETH_P_IP)
+        return ip[12] == 127 && ip[9] == IPPROTO_TCP;
+    if (len >= ETH_HLEN + IP6_HDR + TCP_HDR && get16(f + 12) == ETH_P_IPV6)
+        return ip[6] == IPPROTO_TCP && !memcmp(ip + 8, loopback6, 16);
+    return false;
+}
+
+bool frame_snat(const struct addrplan *p, void *frame, size_t len, uint16_t port4, uint16_t port6)
+{
+    unsigned char *ip = (unsigned char *)frame + ETH_HLEN;
+    if (!frame_from_loopback(frame, len))
+        return false;
+    bool v6 = ip[0] >> 4 == 6;
+    size_t hdr = v6 ? (size_t)IP6_HDR : (size_t)(ip[0] & 15) * 4;
+    uint16_t port = v6 ? port6 : port4;
+    if (!port || hdr < IP4_HDR || ETH_HLEN + hdr + TCP_HDR > len || get16(ip + hdr) != port ||
+        (!v6 && memcmp(ip + 12, loopback4, 4)))
+        return false;
+    if (v6)
+        translate(ip, 8, 0, &p->dns6, DNS_PORT);
+    else
+        translate(ip, 12, 0, &p->dns, DNS_PORT);
+    return true;
 }
 
 int frame_build_udp(const struct frame_udp *u, void *buf, size_t size)

@@ -17,6 +17,7 @@ enum frame_verdict {
     FRAME_DROP, /* no business of ours, malformed, or for a loopback or unspecified address */
     FRAME_PASS, /* for the stack */
     FRAME_DNS,  /* a whole, well-formed UDP datagram for the plan's DNS server */
+    FRAME_DNS_TCP, /* a TCP segment for port 53 of the DNS server */
 };
 
 /* A UDP datagram in a frame; addresses in network order, ports in host order. */
@@ -37,6 +38,16 @@ struct frame_udp {
  * @dns: take DNS queries out (FRAME_DNS, *@ret_udp filled)
  */
 enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len, struct frame_udp *ret_udp);
+
+/**
+ * frame_dnat - lead a FRAME_DNS_TCP segment to 127.0.0.1 (or ::1) and @port4 (@port6; host order) instead
+ * Return: false when that family has no port (0): the segment is to be dropped.
+ */
+bool frame_dnat(void *frame, size_t len, uint16_t port4, uint16_t port6);
+/* frame_snat - is it a segment from there? Then make the DNS server its source again. Returns whether it was. */
+bool frame_snat(const struct addrplan *p, void *frame, size_t len, uint16_t port4, uint16_t port6);
+/* frame_from_loopback - quick look: may frame_snat() have something to do? */
+bool frame_from_loopback(const void *frame, size_t len);
 
 /**
  * frame_build_udp - the frame of a datagram to the guest

@@ -3,7 +3,7 @@
  * Theory of operation
  *
  *      guest ── link fd ──> frame_check ──> stack (libslirp) ──> sockets of the host's netns
- *                                     └──> dns (UDP to the plan's DNS address) ──> the host's resolvers
+ *                                     └──> dns (port 53 of the plan's DNS address) ──> the host's resolvers
  *
  * One process, one thread, one turn:
  *      fill the poll set (event loop's epoll fd, link, libslirp's sockets), poll
@@ -12,7 +12,7 @@
  *      the event loop (API clients, DNS, signals of the supervisor, timers)
  *
  * Everything that needs a file, a capability or a look at the host happens before the sandbox is closed; after it the
- * process has the fds it was given, can open sockets, and sees a root with its own copy of resolv.conf in it and nothing else.
+ * process has the fds it was given, can open sockets, and sees an empty root.
  */
 #include "net/netd.h"
 
@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -29,6 +31,7 @@
 #include "core/sandbox.h"
 #include "core/sync.h"
 #include "net/dns.h"
+#include "net/dns_tcp.h"
 #include "net/frame.h"
 #include "net/netd_api.h"
 #include "net/netd_sandbox.h"
@@ -48,11 +51,12 @@ struct netd {
     struct loop *loop;
     struct stack *stack;
     struct dns *dns; /* NULL: --disable-dns */
+    struct dns_tcp *dns_tcp;
     struct netd_api *api;
-    struct watch exit, sync;
+    struct watch exit, sync, resolv, signals;
     struct pollset set;
     uint64_t dropped;    /* frames the link did not take */
-    unsigned char *frame; /* FRAME_MAX bytes */
+    unsigned char *frame, *out; /* FRAME_MAX bytes: from the guest; to it, when it has to be changed */
 };
 
 void netd_config_init(struct netd_config *c)
@@ -63,6 +67,7 @@ void netd_config_init(struct netd_config *c)
         .ready_fd = -1,
         .exit_fd = -1,
         .sync_fd = -1,
+        .resolv_fd = -1,
         .api_fd = -1,
         .sandbox = true,
         .seccomp = true,
@@ -77,6 +82,11 @@ static void to_link(const void *frame, size_t len, void *arg)
 {
     struct netd *n = arg;
     ssize_t r;
+    if (n->dns_tcp && frame_from_loopback(frame, len) && len <= FRAME_MAX) {
+        memcpy(n->out, frame, len);
+        frame_snat(&n->c->plan, n->out, len, dns_tcp_port(n->dns_tcp, false), dns_tcp_port(n->dns_tcp, true));
+        frame = n->out;
+    }
     do
         r = write(n->c->link_fd, frame, len);
     while (r < 0 && errno == EINTR);
@@ -90,6 +100,10 @@ static void from_guest(struct netd *n, size_t len)
     switch (frame_check(&n->c->plan, n->dns, n->frame, len, &u)) {
     case FRAME_PASS: stack_input(n->stack, n->frame, len); break;
     case FRAME_DNS: dns_query(n->dns, &u); break;
+    case FRAME_DNS_TCP:
+        if (frame_dnat(n->frame, len, dns_tcp_port(n->dns_tcp, false), dns_tcp_port(n->dns_tcp, true)))
+            stack_input(n->stack, n->frame, len);
+        break;
     case FRAME_DROP: break;
     }
 }
@@ -132,9 +146,51 @@ static void sync_event(struct loop *l, struct watch *w, uint32_t events)
         loop_quit(l, 0);
 }
 
+/* The host's resolv.conf has changed: its new text. */
+static void resolv_event(struct loop *l, struct watch *w, uint32_t events)
+{
+    struct netd *n = container_of(w, struct netd, resolv);
+    struct resolv host resolv_auto = {.n = 0};
+    (void)events;
+    ssize_t len = recv(w->fd, n->frame, FRAME_MAX - 1, MSG_DONTWAIT);
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (len <= 0) {
+        log_debug("netd: changes of resolv.conf are not followed any more");
+        loop_del(l, w);
+        return;
+    }
+    n->frame[len] = '\0';
+    if (n->dns && resolv_parse((const char *)n->frame, &host) == 0)
+        dns_set_servers(n->dns, &host);
+}
+
+static void signal_event(struct loop *l, struct watch *w, uint32_t events)
+{
+    struct signalfd_siginfo si;
+    (void)events;
+    if (read(w->fd, &si, sizeof(si)) == sizeof(si))
+        loop_quit(l, 128 + (int)si.ssi_signo);
+}
+
+/* On our own, a signal ends us in good order; a supervised one is ended by its supervisor. */
+static int watch_signals(struct netd *n)
+{
+    sigset_t set;
+    if (n->c->sync_fd >= 0)
+        return 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    n->signals = (struct watch){.fn = signal_event, .what = "signals"};
+    return loop_signals(n->loop, &n->signals, &set);
+}
+
 static int add_watches(struct netd *n)
 {
     const struct netd_config *c = n->c;
+    n->resolv = (struct watch){.fd = c->resolv_fd, .events = EPOLLIN, .fn = resolv_event, .what = "resolv.conf"};
     n->exit = (struct watch){.fd = c->exit_fd, .events = EPOLLRDHUP, .fn = exit_event, .what = "exit fd"};
     n->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = sync_event, .what = "supervisor"};
     int r = 0;
@@ -142,6 +198,10 @@ static int add_watches(struct netd *n)
         return log_errno(r, "cannot watch exit fd %d (it must be a pipe or a socket)", c->exit_fd);
     if (c->sync_fd >= 0 && (r = loop_add(n->loop, &n->sync)) < 0)
         return log_errno(r, "cannot watch the supervisor's socket");
+    if (c->resolv_fd >= 0 && (r = loop_add(n->loop, &n->resolv)) < 0)
+        return log_errno(r, "cannot watch the source of resolv.conf");
+    if ((r = watch_signals(n)) < 0)
+        return log_errno(r, "cannot watch for signals");
     if (c->api_fd >= 0 && (r = netd_api_new(n->loop, c->api_fd, n->stack, &c->plan, &n->api)) < 0)
         return log_errno(r, "cannot serve the API socket");
     return 0;
@@ -181,7 +241,8 @@ static int start_dns(struct netd *n, const struct resolv *host)
     if (r < 0)
         return log_errno(r, "cannot start the DNS forwarder");
     dns_set_servers(n->dns, host);
-    return 0;
+    r = dns_tcp_new(n->loop, n->dns, &n->dns_tcp);
+    return r < 0 ? log_errno(r, "cannot start the DNS forwarder for TCP") : 0;
 }
 
 static int set_up(struct netd *n)
@@ -190,7 +251,8 @@ static int set_up(struct netd *n)
     struct resolv host resolv_auto = {.n = 0};
     struct reason why = {""};
     n->frame = malloc(FRAME_MAX);
-    if (!n->frame)
+    n->out = malloc(FRAME_MAX);
+    if (!n->frame || !n->out)
         return log_errno(-ENOMEM, "cannot start");
     int r = fd_set_nonblock(c->link_fd, true);
     if (r < 0)
@@ -209,7 +271,7 @@ static int set_up(struct netd *n)
     r = add_watches(n);
     if (r < 0)
         return r;
-    r = netd_sandbox_enter(c, &host, &why);
+    r = netd_sandbox_enter(c, &why);
     if (r < 0) {
         log_error("%s", why.text);
         return r;
@@ -257,11 +319,13 @@ static int turn(struct netd *n)
 static void clean_up(struct netd *n)
 {
     netd_api_free(n->api);
+    dns_tcp_free(n->dns_tcp);
     dns_free(n->dns);
     stack_free(n->stack);
     loop_free(n->loop);
     pollset_done(&n->set);
     free(n->frame);
+    free(n->out);
 }
 
 int netd_serve(const struct netd_config *c)

@@ -20,6 +20,7 @@ struct netd_config {
     int ready_fd;     /* "1" is written and the fd closed once everything is up; -1: none */
     int exit_fd;      /* any event on it ends netd with 0; -1: none */
     int sync_fd;      /* end of a sync pair of the supervisor (SYNC_UP sent, EOF ends netd); -1: none */
+    int resolv_fd;    /* a datagram or SEQPACKET socket: each message is the text of a changed resolv.conf; -1: none */
     int api_fd;       /* a listening AF_UNIX stream socket for the slirp4netns JSON API, borrowed; -1: none */
     bool disable_host_loopback;
     bool disable_dns;
@@ -37,6 +38,7 @@ void netd_config_init(struct netd_config *c);
 /**
  * netd_serve - run the engine in this (already forked, single-purpose) process until it is told to end
  * The caller has closed every fd it does not want to leak. Gives up privileges, then serves.
- * Return: the exit status (0: asked to end). Logs its own errors.
+ * Without sync_fd SIGTERM, SIGINT and SIGHUP end it in good order.
+ * Return: the exit status (0: asked to end; 128 + N: signal N came). Logs its own errors.
  */
 int netd_serve(const struct netd_config *c);

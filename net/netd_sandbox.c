@@ -2,12 +2,9 @@
 #include "net/netd_sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/capability.h>
@@ -16,8 +13,6 @@
 #include "core/ns.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
-#include "core/strv.h"
-#include "net/resolv.h"
 
 /* What libslirp, glib, the C library and the loop call while serving, and at the end. The frequent ones come first. */
 static const int calls[] = {
@@ -27,15 +22,15 @@ static const int calls[] = {
     __NR_ioctl, __NR_epoll_ctl, __NR_splice, __NR_pipe2,
     /* memory */
     __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_mprotect, __NR_madvise, __NR_futex,
-    /* resolv.conf in the empty root */
-    __NR_openat, __NR_fstat, __NR_newfstatat, __NR_statx, __NR_lseek,
+    /* standard streams */
+    __NR_fstat, __NR_newfstatat, __NR_lseek,
     /* time, random numbers, limits */
     __NR_gettimeofday, __NR_clock_nanosleep, __NR_nanosleep, __NR_getrandom, __NR_prlimit64,
     /* the end, also by a failed assertion */
     __NR_rt_sigreturn, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_restart_syscall, __NR_exit, __NR_exit_group, __NR_getpid,
     __NR_gettid, __NR_tgkill,
 #ifdef __x86_64__
-    __NR_poll, __NR_epoll_wait, __NR_open, __NR_stat,
+    __NR_poll, __NR_epoll_wait,
 #endif
 #ifdef __SANITIZE_ADDRESS__
     /* reports of the sanitizers, and the leak checker's thread at the end */
@@ -44,24 +39,15 @@ static const int calls[] = {
 #endif
 };
 
-/* A user namespace of our own. Ids have to be mapped, or not even an own tmpfs takes a new file (EOVERFLOW). */
+/* A user namespace of our own; no ids need to be mapped to mount an empty file system. */
 static int own_userns(struct reason *why)
 {
-    char uid[32], gid[32];
-    int r = str_format(uid, sizeof(uid), "0 %u 1", (unsigned)geteuid());
-    if (r == 0)
-        r = str_format(gid, sizeof(gid), "0 %u 1", (unsigned)getegid());
-    if (r == 0 && unshare(CLONE_NEWUSER) < 0)
-        r = -errno;
-    if (r < 0)
+    if (unshare(CLONE_NEWUSER) < 0) {
+        int r = -errno;
         return reason_set(why, r, "cannot make a user namespace: %s%s", strerror(-r),
                           r == -ENOSPC ? " (raise user.max_user_namespaces)" : "");
-    r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny"); /* before gid_map: user_namespaces(7) */
-    if (r == 0)
-        r = file_write(AT_FDCWD, "/proc/self/uid_map", uid);
-    if (r == 0)
-        r = file_write(AT_FDCWD, "/proc/self/gid_map", gid);
-    return r < 0 ? reason_set(why, r, "cannot map the own ids: %s", strerror(-r)) : 0;
+    }
+    return 0;
 }
 
 /*
@@ -82,32 +68,18 @@ static int get_admin(const struct netd_config *c, struct reason *why)
     return own_userns(why);
 }
 
-/* libslirp looks for its DNS server in /etc/resolv.conf. */
-static int write_resolv(const struct resolv *host, struct reason *why)
-{
-    free_auto char *text = NULL;
-    int r = resolv_render(host, &text);
-    if (r == 0)
-        r = file_create(AT_FDCWD, "/etc/resolv.conf", text, strlen(text), 0444);
-    if (r < 0)
-        return reason_set(why, r, "cannot write resolv.conf into the empty root: %s", strerror(-r));
-    return 0;
-}
-
-static int empty_root(const struct netd_config *c, const struct resolv *host, struct reason *why)
+static int empty_root(const struct netd_config *c, struct reason *why)
 {
     struct reason k = {""};
     int r = get_admin(c, &k);
     if (r == 0)
-        r = sandbox_empty_root_with("etc", &k);
-    if (r == 0)
-        r = write_resolv(host, &k);
+        r = sandbox_empty_root(&k);
     if (r < 0)
         return reason_set(why, r, "no sandbox: %s", k.text);
     return 0;
 }
 
-int netd_sandbox_enter(const struct netd_config *c, const struct resolv *host, struct reason *why)
+int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
 {
     int r, pdeathsig = 0;
     uint64_t had = 0; /* before get_admin(): what a new user namespace adds is not ours to keep */
@@ -115,7 +87,7 @@ int netd_sandbox_enter(const struct netd_config *c, const struct resolv *host, s
     proc_caps_effective(&had);
     if (c->sandbox) {
         struct reason k = {""};
-        r = empty_root(c, host, &k);
+        r = empty_root(c, &k);
         if (r < 0 && !c->sandbox_try)
             return reason_set(why, r, "%s", k.text);
         if (r < 0)

@@ -4,14 +4,12 @@
 
 #include "core/log.h"
 #include "net/netd.h"
-#include "net/resolv.h"
 
 /**
  * netd_sandbox_enter - give up everything but sockets
  * Joins the target's user namespace where that is what it takes to build an empty root, keeps CAP_NET_BIND_SERVICE when
  * it had that, and nothing else; no_new_privs, not dumpable, system calls by an allow-list.
  * Closes c->userns_fd, which nobody needs afterwards.
- * @host: for /etc/resolv.conf in the empty root, where the stack looks for its resolver
  * @why: which step failed and what to do
  */
-int netd_sandbox_enter(const struct netd_config *c, const struct resolv *host, struct reason *why);
+int netd_sandbox_enter(const struct netd_config *c, struct reason *why);

@@ -3,9 +3,9 @@
  * Theory of operation
  *
  * libslirp keeps the clock of its last slirp_pollfds_poll(), so that call comes once a turn before frames are put in.
- * It writes to sockets without MSG_NOSIGNAL: SIGPIPE has to be ignored by the process.  It opens /etc/resolv.conf to
- * find the DNS server (at most once a second): the process keeps one in its root.  It sends frames from inside any of
- * its functions; send() must not call back.
+ * It writes to sockets without MSG_NOSIGNAL: SIGPIPE has to be ignored by the process.  Its own DNS forwarding needs
+ * /etc/resolv.conf, which a sandboxed process does not have: port 53 of the DNS address is taken out of the frames before.
+ * It sends frames from inside any of its functions; send() must not call back.
  */
 #include "net/slirp.h"
 
@@ -176,7 +176,9 @@ int stack_new(const struct stack_config *c, struct stack **ret)
     }
 #endif
 #if SLIRP_CONFIG_VERSION_MAX >= 3
-    cfg.disable_dns = c->disable_dns;
+    /* The owner answers for port 53 of the DNS address before frames come here; where that address is the host's as well,
+     * the rest of it has to stay the host's. */
+    cfg.disable_dns = c->disable_dns || p->dns.s_addr == p->host.s_addr;
 #endif
     s->c.plan = NULL;
     s->c.outbound = NULL;
