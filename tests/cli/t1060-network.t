@@ -5,7 +5,7 @@
 in_sandbox --root
 
 # Servers on the host's loopback, and on its own address.
-launch loopback $servers --hello 'host loopback' http:127.0.0.1:8000 http:[::1]:8000 dns:127.0.0.1:53 echo:127.0.0.1:8007
+launch loopback $servers --hello 'host loopback' http:127.0.0.1:8000 'http:[::1]:8000' dns:127.0.0.1:53 echo:127.0.0.1:8007
 launch outward $servers --hello 'host address' http:192.0.2.2:8000
 net='rootlet run --net=slirp4netns --copy-up=/etc'
 sha=$(curl -sS http://203.0.113.80/sha256/5000000)

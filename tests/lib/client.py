@@ -150,5 +150,5 @@ def listen(*ports):
 COMMANDS = {"connect": connect, "tcp": tcp, "udp": udp, "dns": dns, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
 try:
     COMMANDS[sys.argv[1]](*sys.argv[2:])
-except (OSError, struct.error) as problem:
+except (OSError, struct.error, ValueError, LookupError, TypeError) as problem:
     sys.exit(f"client.py {' '.join(sys.argv[1:])}: {problem!r}")

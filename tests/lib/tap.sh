@@ -237,7 +237,7 @@ in_sandbox() {
         lib=$(dirname "${BASH_SOURCE[0]}")
         exec "$lib/../sandbox" --timeout="${TEST_DEADLINE:-240}" "$@" -- bash "tests/cli/${0##*/}"
     fi
-    tap_dir=$TMPDIR/tap
+    tap_dir=/run/rootlet/tap
     aliases=/run/rootlet/alias
     mkdir -p "$tap_dir" $aliases
     [ -x "$ROOTLET" ] || bail_out "there is no executable to test: build/rootlet is missing (make, or set ROOTLET)"
@@ -275,7 +275,7 @@ nothing_left() {
     left=$(
         strangers
         diff <(echo "$mounts_before") <(mounts) | grep '^[<>]'
-        find /tmp/root /tmp/tester /run/user/1001 -mindepth 1 -not -path "$tap_dir" -not -path "$tap_dir/*"
+        find /tmp/root /tmp/tester /run/user/1001 -mindepth 1
     )
     is "$left" '' "$1"
 }

@@ -1,0 +1,81 @@
+#!/bin/bash
+# DNS through netd: the host's resolvers, whatever becomes of them.
+# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086
+. "$(dirname "$0")/../lib/tap.sh"
+# shellcheck source=tests/lib/netd.sh
+. "$(dirname "$0")/../lib/netd.sh"
+in_sandbox --root
+
+resolv() { printf 'nameserver %s\n' "$@" >/etc/resolv.conf; }
+for who in root user; do
+    hold
+    start_netd netd -c -6 --enable-sandbox --enable-seccomp $target tap0
+    is "$ready" 1 'ready'
+    for how in udp tcp; do
+        inside $client dns 10.0.2.3 web.test A $how
+        out_is 203.0.113.80 "$how: an address"
+        inside $client dns 10.0.2.3 web.test AAAA $how
+        out_is 2001:db8::80 "$how: an IPv6 address"
+        inside $client dns 10.0.2.3 nowhere.test A $how
+        out_is NXDOMAIN "$how: a name that is not there"
+        inside $client dns fd00::3 web.test A $how
+        out_is 203.0.113.80 "$how: over IPv6"
+    done
+    inside $client dns 10.0.2.3 big.test
+    out_is TRUNCATED 'a long answer over UDP is cut'
+    inside sh -c "$client dns 10.0.2.3 big.test A tcp | wc -l"
+    out_is 100 'and whole over TCP'
+
+    # The host changes its mind while netd runs. 192.0.2.1 has a name server; its port 53 is open; 192.0.2.2 (the host) has none.
+    resolv fd00::1
+    inside $client dns 10.0.2.3 web.test
+    out_is 203.0.113.80 'a resolver with an IPv6 address'
+    launch local $servers dns:127.0.0.1:53
+    resolv 127.0.0.1
+    inside $client dns 10.0.2.3 web.test
+    out_is 203.0.113.80 "a resolver on the host's loopback"
+    finish local
+    echo '# nothing' >/etc/resolv.conf.new
+    mv /etc/resolv.conf.new /etc/resolv.conf
+    resolv 192.0.2.1
+    inside $client dns 10.0.2.3 web.test
+    out_is 203.0.113.80 'a file in the place of the file'
+    # The first is dead in three ways: refuses, says nothing, cannot be reached.
+    for dead in 192.0.2.2 203.0.113.99 fd00::99; do
+        resolv $dead 192.0.2.1
+        for how in udp tcp; do
+            inside $client dns 10.0.2.3 web.test A $how
+            out_is 203.0.113.80 "$how: the first resolver ($dead) is dead: the next one is asked"
+        done
+    done
+    resolv 192.0.2.1
+    finish netd
+    finish holder
+
+    # systemd's way: a link to a file elsewhere.
+    mkdir -p /run/resolver
+    mv /etc/resolv.conf /run/resolver/stub.conf
+    ln -s ../run/resolver/stub.conf /etc/resolv.conf
+    hold
+    start_netd netd -c --enable-sandbox $target tap0
+    inside $client dns 10.0.2.3 web.test
+    out_is 203.0.113.80 'resolv.conf is a link'
+    finish netd
+    finish holder
+    run rootlet run --net=slirp4netns --copy-up=/etc sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
+    out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'for run as well'
+    run rootlet run --net=slirp4netns --copy-up=/etc --copy-up=/run sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
+    out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'whatever is copied up'
+    run rootlet run --net=slirp4netns sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
+    out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'or nothing'
+    is "$(cat /run/resolver/stub.conf)" 'nameserver 192.0.2.1' "the host's file is what it was"
+    rm /etc/resolv.conf
+    mv /run/resolver/stub.conf /etc/resolv.conf
+    rmdir /run/resolver
+done
+rm /etc/resolv.conf
+who=user
+run rootlet run --net=slirp4netns --copy-up=/etc sh -c 'cat /etc/resolv.conf; curl -sS http://203.0.113.80/'
+out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'no resolv.conf at all: addresses work still'
+nothing_left 'nothing is left'
+done_testing
