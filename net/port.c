@@ -43,7 +43,7 @@ struct port_table {
     struct slot *slots; /* in order of id */
     size_t n, cap;
     uint32_t last_id;
-    int sync_fd; /* -1: no portd */
+    int sync_fd; /* a duplicate: the caller may close its own when portd dies, and the number may come back as something else; -1: no portd */
     void (*on_warn)(const char *text, void *arg);
     void *on_warn_arg;
 };
@@ -64,6 +64,7 @@ void port_table_free(struct port_table *t)
         return;
     for (size_t i = 0; i < t->n; i++)
         fd_close(&t->slots[i].fd);
+    fd_close(&t->sync_fd);
     free(t->slots);
     free(t);
 }
@@ -250,7 +251,7 @@ static int bind_spec(struct portspec *s, int *ret_fd, struct reason *why)
 static void detach(struct port_table *t, int r)
 {
     log_debug("ports: portd is gone (%d)", r);
-    t->sync_fd = -1;
+    fd_close(&t->sync_fd);
 }
 
 static void take_warning(struct port_table *t, const struct sync_in *in)
@@ -310,7 +311,11 @@ static int announce(struct port_table *t, const struct slot *s)
 int port_table_attach(struct port_table *t, int sync_fd)
 {
     int first = 0;
-    t->sync_fd = sync_fd;
+    fd_close(&t->sync_fd);
+    if (sync_fd >= 0)
+        t->sync_fd = fcntl(sync_fd, F_DUPFD_CLOEXEC, 3);
+    if (sync_fd >= 0 && t->sync_fd < 0)
+        return -errno;
     for (size_t i = 0; i < t->n; i++) {
         int r = announce(t, &t->slots[i]);
         if (r < 0 && first == 0)

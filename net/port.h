@@ -40,8 +40,9 @@ int port_table_new(struct port_table **ret); /* empty; 0 or -ENOMEM */
 void port_table_free(struct port_table *t); /* closes the listeners; NULL is fine */
 
 /**
- * port_table_attach - from now on @sync_fd (borrowed; a sync pair's end, see core/sync.h) leads to a running portd
+ * port_table_attach - from now on @sync_fd (a sync pair's end, see core/sync.h) leads to a running portd
  * Every port of the table is announced to it. Blocks until portd has answered for each, at most 5 s an answer.
+ * The table keeps a duplicate until it finds portd dead or is attached anew; the caller's own may be closed at any time.
  * To be called again with another fd when portd was replaced. -1: there is no portd for now; ports may be added all the same.
  */
 int port_table_attach(struct port_table *t, int sync_fd);
@@ -50,7 +51,7 @@ int port_table_attach(struct port_table *t, int sync_fd);
 void port_table_on_warn(struct port_table *t, void (*fn)(const char *text, void *arg), void *arg);
 
 /**
- * port_table_dispatch - read what portd sent on its own; to be called when the sync fd is readable
+ * port_table_dispatch - read what portd sent on its own; to be called when the sync fd is readable, if nobody else reads it
  * Return: 0, or -ECONNRESET: portd is gone and the table is detached from it. Does not block.
  */
 int port_table_dispatch(struct port_table *t);
