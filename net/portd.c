@@ -6,7 +6,8 @@
  *     join its network namespace        sockets are made there from now on
  *     prepare source addresses          /proc/sys and netlink (net/transparent.c)
  *     empty root                        no file of the host or of the child is in reach
- *     limits, capabilities              CAP_NET_* stay: low ports and foreign source addresses inside
+ *     limit of files, event loop        what else the filter would refuse
+ *     capabilities                      CAP_NET_* stay: low ports and foreign source addresses inside
  *     no_new_privs, non-dumpable        the fake root of the child shares the user namespace and must not trace us
  *     seccomp
  *     SYNC_UP
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include <linux/capability.h>
 
 #include "core/fd.h"
@@ -67,25 +69,27 @@ static int lock_down_calls(void)
         __NR_ppoll, __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_madvise, __NR_mprotect, __NR_futex,
         __NR_rt_sigreturn, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_restart_syscall, __NR_getpid, __NR_gettid,
         __NR_tgkill, __NR_tkill, __NR_exit, __NR_exit_group,
+#if defined(__SANITIZE_ADDRESS__) /* its end-of-thread code */
+        __NR_sigaltstack,
+#endif
     };
     return sandbox_seccomp(calls, array_size(calls));
 }
 
-static int give_up(const struct portd_config *c, int64_t *ret_nofile)
+static int empty_root(const struct portd_config *c)
 {
     struct reason why = {.text = ""};
     int r = c->sandbox ? sandbox_empty_root(&why) : 0;
-    if (r < 0) {
+    if (r < 0)
         log_error("port forwarder: cannot make an empty root: %s", why.text);
-        return r;
-    }
-    int64_t nofile = sandbox_nofile(NOFILE_WANTED);
-    if (nofile < 0)
-        return log_errno((int)nofile, "port forwarder: cannot read the limit of open files");
-    *ret_nofile = nofile;
+    return r;
+}
+
+static int lock_down(const struct portd_config *c)
+{
     if (!c->sandbox)
         return 0;
-    r = sandbox_drop_caps(1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW | 1ull << CAP_NET_BIND_SERVICE);
+    int r = sandbox_drop_caps(1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW | 1ull << CAP_NET_BIND_SERVICE);
     if (r < 0)
         return log_errno(r, "port forwarder: cannot drop capabilities");
     r = sandbox_lock();
@@ -101,7 +105,13 @@ static int join(const struct portd_config *c)
     if (r < 0)
         return log_errno(r, "port forwarder: cannot join the user namespace");
     r = c->netns_fd >= 0 ? ns_join(c->netns_fd, CLONE_NEWNET) : 0;
-    return r < 0 ? log_errno(r, "port forwarder: cannot join the network namespace") : 0;
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot join the network namespace");
+    if (c->userns_fd >= 0)
+        close(c->userns_fd);
+    if (c->netns_fd >= 0)
+        close(c->netns_fd);
+    return 0;
 }
 
 /* ---- commands ---- */
@@ -159,29 +169,34 @@ static void on_sync(struct loop *l, struct watch *w, uint32_t events)
 
 /* ---- the process ---- */
 
-static int prepare(struct portd *p, const struct portd_config *c)
+/* What needs calls that the filter refuses: epoll instance, limits, randomness. */
+static int make_engines(struct portd *p, const struct portd_config *c)
 {
-    int64_t nofile = 0;
-    /* The epoll descriptor comes first: making one is not among the calls that stay allowed. */
-    int r = loop_new(&p->l);
-    if (r < 0)
-        return log_errno(r, "port forwarder: cannot make an event loop");
-    r = join(c);
-    if (r == 0)
-        r = give_up(c, &nofile);
-    if (r < 0)
-        return r;
+    int64_t nofile = sandbox_nofile(NOFILE_WANTED);
+    if (nofile < 0)
+        return log_errno((int)nofile, "port forwarder: cannot read the limit of open files");
     /* Two descriptors a connection, one a flow: a quarter for the flows at most. */
     size_t left = nofile > 2 * NOFILE_RESERVED ? (size_t)(nofile - NOFILE_RESERVED) : NOFILE_RESERVED;
     size_t flows = left / 4 < FLOWS_MAX ? left / 4 : FLOWS_MAX;
-    r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
+    int r = loop_new(&p->l);
+    if (r == 0)
+        r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
     if (r == 0)
         r = udp_ports_new(p->l, flows, &p->udp);
-    if (r < 0)
-        return log_errno(r, "port forwarder: cannot start");
     p->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = on_sync, .what = "supervisor"};
-    r = loop_add(p->l, &p->sync);
-    return r < 0 ? log_errno(r, "port forwarder: cannot watch the supervisor") : 0;
+    if (r == 0)
+        r = loop_add(p->l, &p->sync);
+    return r < 0 ? log_errno(r, "port forwarder: cannot start") : 0;
+}
+
+static int prepare(struct portd *p, const struct portd_config *c)
+{
+    int r = join(c);
+    if (r == 0)
+        r = empty_root(c);
+    if (r == 0)
+        r = make_engines(p, c);
+    return r == 0 ? lock_down(c) : r;
 }
 
 int portd_serve(const struct portd_config *c)

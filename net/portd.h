@@ -5,8 +5,8 @@
 
 struct portd_config {
     int sync_fd;   /* commands (SYNC_PORT_ADD/DEL) and EOF = end */
-    int userns_fd; /* the child's; joined first; -1: stay */
-    int netns_fd;  /* the child's; joined; -1: stay */
+    int userns_fd; /* the child's; joined first, closed then; -1: stay */
+    int netns_fd;  /* the child's; joined, closed then; -1: stay */
     bool source_ip_transparent;
     bool sandbox, seccomp;
 };

@@ -10,7 +10,7 @@
  * UDP may lose datagrams, so nothing is ever queued here: what a socket does not take at once is dropped.
  *
  * A server that is not there shows as ECONNREFUSED on the flow's socket. If nobody has answered yet and no child address
- * was asked for, the flow moves on to the next loopback address; the client's next try gets there.
+ * was asked for, the flow moves on to the next loopback address.
  */
 #include "net/portd_udp.h"
 
@@ -307,6 +307,24 @@ static void read_local(struct msghdr *m, struct flow_key *k)
     }
 }
 
+/*
+ * Send a client's datagram on. Within this machine a refusal is known when send(2) returns, so the datagram itself can
+ * still be sent to the next target; an earlier one's refusal may be reported by the send as well.
+ */
+static void deliver(struct flow *f, const void *data, size_t len)
+{
+    for (unsigned i = 0; i <= f->port->n_targets; i++) {
+        int err = 0;
+        socklen_t size = sizeof(err);
+        if (send(f->w.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+            err = errno;
+        else if (!f->answered && f->target + 1 < f->port->n_targets)
+            getsockopt(f->w.fd, SOL_SOCKET, SO_ERROR, &err, &size);
+        if (err != ECONNREFUSED || !next_target(f))
+            return;
+    }
+}
+
 /* 1: one datagram was dealt with; 0: there is none. */
 static int take_datagram(struct udp_port *p)
 {
@@ -335,9 +353,8 @@ static int take_datagram(struct udp_port *p)
         touch(f);
     else
         f = flow_new(p, &k);
-    /* The refusal of the datagram before this one may be reported here: once more. */
-    if (f && send(f->w.fd, u->buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == ECONNREFUSED && next_target(f))
-        send(f->w.fd, u->buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (f)
+        deliver(f, u->buf, (size_t)n);
     return 1;
 }
 
