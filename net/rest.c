@@ -23,7 +23,7 @@
 #include "core/parse.h"
 #include "net/restapi.h"
 
-enum { CLIENTS_MAX = 128, SILENCE_S = 15, CLIENT_MEMORY = 16 * 1024, DISCARD_MAX = 1024 * 1024 };
+enum { CLIENTS_MAX = 128, SILENCE_S = 5, CLIENT_MEMORY = 16 * 1024, DISCARD_MAX = 1024 * 1024 };
 
 struct rest {
     struct loop *l;
@@ -31,6 +31,7 @@ struct rest {
     struct watch epoll;    /* libmicrohttpd's epoll descriptor; borrowed */
     struct timer timer;
     struct MHD_Daemon *daemon; /* NULL: not started */
+    bool full;                 /* CLIENTS_MAX are connected: the listener rests */
     struct rest_info info;
     struct port_table *ports;
 };
@@ -133,10 +134,25 @@ static size_t no_unescape(void *arg, struct MHD_Connection *c, char *s)
     return strlen(s);
 }
 
+static bool is_full(struct rest *r)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(r->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info && info->num_connections >= CLIENTS_MAX;
+}
+
 static void run(struct rest *r)
 {
     MHD_UNSIGNED_LONG_LONG ms;
-    MHD_run(r->daemon);
+    bool was_full;
+    /*
+     * At its limit the library takes the listener out of its epoll set, and puts it back at the BEGINNING of a run, not
+     * when the clients have left at the end of one: without one more run it would wait for an event that cannot come.
+     */
+    do {
+        was_full = r->full;
+        MHD_run(r->daemon);
+        r->full = is_full(r);
+    } while (was_full && !r->full);
     if (MHD_get_timeout(r->daemon, &ms) == MHD_YES)
         loop_timer_set(r->l, &r->timer, (uint64_t)(ms < SILENCE_S * 1000 ? ms : SILENCE_S * 1000) * 1000000u);
     else

@@ -27,7 +27,7 @@ struct rest_info { /* what GET /v1/info says; strings borrowed for the life of t
  * rest_new - serve the API in this loop
  * @listen_fd: a bound, listening AF_UNIX stream socket; owned from success on. libmicrohttpd is started with the first client only.
  * @ports: table to serve; NULL: ports are refused (no port driver)
- * Nothing here blocks but port_add()'s wait for portd. A client that says nothing is dropped after 15 s.
+ * Nothing here blocks but port_add()'s wait for portd. A client that says nothing is dropped after 5 s.
  */
 int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct port_table *ports, struct rest **ret);
 void rest_free(struct rest *r); /* NULL is fine */
