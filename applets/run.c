@@ -50,7 +50,8 @@ enum port_driver {
     PORTS_IMPLICIT,
     PORTS_GVISOR,
 };
-static const char *const port_driver_names[] = {"", "none", "builtin", "slirp4netns", "socat", "implicit", "gvisor-tap-vsock", NULL};
+static const char *const port_driver_names[] = {"",      "none",     "builtin",          "slirp4netns",
+                                                "socat", "implicit", "gvisor-tap-vsock", NULL};
 static const char *const semver_names[] = {"", "major", "minor", "patch", NULL};
 enum { TRI_AUTO, TRI_TRUE, TRI_FALSE };
 static const char *const tristate_names[] = {"auto", "true", "false", NULL};
@@ -84,31 +85,43 @@ struct options {
 static const struct opt table[] = {
     {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
     {"version", 'v', OPT_FLAG, AT(version), .help = "show the version"},
-    {"print-semver", 0, OPT_ENUM, AT(print_semver), "major|minor|patch", "print one number of the version", .values = semver_names},
+    {"print-semver", 0, OPT_ENUM, AT(print_semver), "major|minor|patch", "print one number of the version",
+     .values = semver_names},
     {"debug", 0, OPT_FLAG, AT(debug), .help = "say every step on stderr"},
     {"state-dir", 0, OPT_STR, AT(state_dir), "DIR",
      "where child_pid, api.sock and the lock are (default: a fresh directory under $TMPDIR or /tmp)"},
     {.help = "Ids"},
-    {"map", 0, OPT_STR, AT(map), "auto|direct|newuidmap|single|C:H:N", "how the id maps are made (default: auto, the best that is possible)"},
-    {"subid-source", 0, OPT_ENUM, AT(subid_source), "auto|dynamic|static", "where subordinate ids come from: getsubids, or /etc/subuid and /etc/subgid",
+    {"map", 0, OPT_STR, AT(map), "auto|direct|newuidmap|single|C:H:N",
+     "how the id maps are made (default: auto, the best that is possible)"},
+    {"subid-source", 0, OPT_ENUM, AT(subid_source), "auto|dynamic|static",
+     "where subordinate ids come from: getsubids, or /etc/subuid and /etc/subgid",
      .values = subid_source_names},
     {.help = "Network"},
-    {"net", 0, OPT_ENUM, AT(net), "host|none|slirp4netns|pasta|vpnkit|vdeplug_slirp|lxc-user-nic|gvisor-tap-vsock",
-     "network of the command (default: host); the drivers are address plans of one engine", .values = net_driver_names},
-    {"mtu", 0, OPT_UINT, AT(mtu), "N", "MTU of the interface, 0 to 65521 (default 0: the driver's)", .max = 65521, .seen_offset = AT(seen_mtu)},
-    {"cidr", 0, OPT_STR, AT(cidr), "A.B.C.0/N", "network of the guest (default: the driver's)", .seen_offset = AT(seen_cidr)},
-    {"ifname", 0, OPT_STR, AT(ifname), "NAME", "name of the interface (default: the driver's)", .seen_offset = AT(seen_ifname)},
-    {"link", 0, OPT_ENUM, AT(link), "auto|tap|packet", "tap device, or veth and packet socket (default: auto, tap where /dev/net/tun is)",
+    {"net", 0, OPT_ENUM, AT(net),
+     "host|none|slirp4netns|pasta|vpnkit|vdeplug_slirp|lxc-user-nic|gvisor-tap-vsock",
+     "network of the command (default: host); the drivers are address plans of one engine",
+     .values = net_driver_names},
+    {"mtu", 0, OPT_UINT, AT(mtu), "N", "MTU of the interface, 0 to 65521 (default 0: the driver's)",
+     .max = 65521, .seen_offset = AT(seen_mtu)},
+    {"cidr", 0, OPT_STR, AT(cidr), "A.B.C.0/N", "network of the guest (default: the driver's)",
+     .seen_offset = AT(seen_cidr)},
+    {"ifname", 0, OPT_STR, AT(ifname), "NAME", "name of the interface (default: the driver's)",
+     .seen_offset = AT(seen_ifname)},
+    {"link", 0, OPT_ENUM, AT(link), "auto|tap|packet",
+     "tap device, or veth and packet socket (default: auto, tap where /dev/net/tun is)",
      .values = link_kind_names},
     {"ipv6", 0, OPT_FLAG, AT(ipv6), .help = "IPv6 as well"},
-    {"disable-host-loopback", 0, OPT_FLAG, AT(disable_host_loopback), .help = "no way to the host's 127.0.0.1 (the default under the name run)"},
-    {"host-loopback", 0, OPT_FLAG, AT(host_loopback), .help = "let the command reach the host's 127.0.0.1 at the gateway's address"},
-    {"detach-netns", 0, OPT_FLAG, AT(detach_netns), .help = "keep the command in the host's network namespace; the new one is at STATE_DIR/netns"},
+    {"disable-host-loopback", 0, OPT_FLAG, AT(disable_host_loopback),
+     .help = "no way to the host's 127.0.0.1 (the default under the name run)"},
+    {"host-loopback", 0, OPT_FLAG, AT(host_loopback),
+     .help = "let the command reach the host's 127.0.0.1 at the gateway's address"},
+    {"detach-netns", 0, OPT_FLAG, AT(detach_netns),
+     .help = "keep the command in the host's network namespace; the new one is at STATE_DIR/netns"},
     {"slirp4netns-binary", 0, OPT_STR, AT(unused), "PATH", "accepted, not needed"},
-    {"slirp4netns-sandbox", 0, OPT_ENUM, AT(sandbox), "auto|true|false", "accepted: the network process is always sandboxed",
-     .values = tristate_names},
-    {"slirp4netns-seccomp", 0, OPT_ENUM, AT(seccomp), "auto|true|false", "accepted: the network process is always sandboxed",
-     .values = tristate_names},
+    {"slirp4netns-sandbox", 0, OPT_ENUM, AT(sandbox), "auto|true|false",
+     "accepted: the network process is always sandboxed", .values = tristate_names},
+    {"slirp4netns-seccomp", 0, OPT_ENUM, AT(seccomp), "auto|true|false",
+     "accepted: the network process is always sandboxed", .values = tristate_names},
     {"pasta-binary", 0, OPT_STR, AT(unused), "PATH", "accepted, not needed"},
     {"vpnkit-binary", 0, OPT_STR, AT(unused), "PATH", "accepted, not needed"},
     {"lxc-user-nic-binary", 0, OPT_STR, AT(unused), "PATH", "accepted, not needed"},
@@ -116,20 +129,24 @@ static const struct opt table[] = {
     {.help = "Files"},
     {"copy-up", 0, OPT_LIST, AT(copy_up), "DIR", "make DIR writable, for example /etc or /run; repeatable"},
     {"copy-up-mode", 0, OPT_ENUM, AT(copy_up_mode), "tmpfs+symlink", "how", .values = copyup_mode_names},
-    {"propagation", 0, OPT_ENUM, AT(propagation), "private|rprivate|slave|rslave|shared|rshared", "mount propagation of / (default: rprivate)",
-     .values = mount_propagation_names},
+    {"propagation", 0, OPT_ENUM, AT(propagation), "private|rprivate|slave|rslave|shared|rshared",
+     "mount propagation of / (default: rprivate)", .values = mount_propagation_names},
     {.help = "Ports"},
     {"port-driver", 0, OPT_ENUM, AT(port_driver), "none|builtin|slirp4netns|socat|implicit|gvisor-tap-vsock",
      "who publishes ports; all but none are the one forwarder", .values = port_driver_names},
-    {"publish", 'p', OPT_LIST, AT(publish), "[IP:]PORT:[CHILD_IP:]PORT/PROTO", "publish a port, for example 127.0.0.1:8080:80/tcp; repeatable"},
-    {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent), .help = "keep the clients' source addresses (default: true)"},
+    {"publish", 'p', OPT_LIST, AT(publish), "[IP:]PORT:[CHILD_IP:]PORT/PROTO",
+     "publish a port, for example 127.0.0.1:8080:80/tcp; repeatable"},
+    {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent),
+     .help = "keep the clients' source addresses (default: true)"},
     {.help = "Processes and other namespaces"},
     {"pidns", 0, OPT_FLAG, AT(pidns), .help = "new pid namespace"},
     {"cgroupns", 0, OPT_FLAG, AT(cgroupns), .help = "new cgroup namespace"},
     {"utsns", 0, OPT_FLAG, AT(utsns), .help = "new UTS namespace"},
     {"ipcns", 0, OPT_FLAG, AT(ipcns), .help = "new IPC namespace"},
-    {"reaper", 0, OPT_ENUM, AT(reaper), "auto|true|false", "reap orphans; needs --pidns (default: auto, with --pidns)", .values = tristate_names},
-    {"evacuate-cgroup2", 0, OPT_STR, AT(evacuate_cgroup2), "NAME", "move processes into a child cgroup first; needs --pidns and --cgroupns"},
+    {"reaper", 0, OPT_ENUM, AT(reaper), "auto|true|false",
+     "reap orphans; needs --pidns (default: auto, with --pidns)", .values = tristate_names},
+    {"evacuate-cgroup2", 0, OPT_STR, AT(evacuate_cgroup2), "NAME",
+     "move processes into a child cgroup first; needs --pidns and --cgroupns"},
     {0},
 };
 
@@ -138,10 +155,13 @@ static int usage(bool alias, const char *called)
     const char *name = alias ? called : "rootlet run";
     printf("%s - run a command as fake root in new namespaces\n\n"
            "Usage: %s [OPTION]... COMMAND [ARG]...\n\n"
-           "Options stop at the first word that is none, or at '--'. The exit status is the command's.\n\nOptions:\n",
+           "Options stop at the first word that is none, or at '--'. The exit status is the "
+           "command's.\n\nOptions:\n",
            name, name);
     opt_help(stdout, table);
-    printf("\nExample: %s --net=slirp4netns --copy-up=/etc --pidns --port-driver=builtin -p 127.0.0.1:8080:80/tcp sh\n", name);
+    printf("\nExample: %s --net=slirp4netns --copy-up=/etc --pidns --port-driver=builtin -p "
+           "127.0.0.1:8080:80/tcp sh\n",
+           name);
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -174,13 +194,17 @@ static int check_net(const struct options *o)
 {
     if (o->net == NET_HOST) {
         if (o->seen_mtu && o->mtu)
-            return refuse("--mtu has no meaning with --net=host (choose a driver, for example --net=slirp4netns)");
+            return refuse(
+                "--mtu has no meaning with --net=host (choose a driver, for example --net=slirp4netns)");
         if (o->seen_cidr)
-            return refuse("--cidr has no meaning with --net=host (choose a driver, for example --net=slirp4netns)");
+            return refuse(
+                "--cidr has no meaning with --net=host (choose a driver, for example --net=slirp4netns)");
         if (o->seen_ifname)
-            return refuse("--ifname has no meaning with --net=host (choose a driver, for example --net=slirp4netns)");
+            return refuse(
+                "--ifname has no meaning with --net=host (choose a driver, for example --net=slirp4netns)");
         if (o->detach_netns)
-            return refuse("--detach-netns has no meaning with --net=host: there is no network namespace to detach");
+            return refuse(
+                "--detach-netns has no meaning with --net=host: there is no network namespace to detach");
     }
     if (o->net == NET_NONE) {
         if (o->seen_mtu && o->mtu)
@@ -203,7 +227,8 @@ static int check_ports(const struct options *o)
     if (o->publish.n && !has_driver)
         return refuse("--publish needs a port driver, and --port-driver is none (use --port-driver=builtin)");
     if (has_driver && o->net == NET_HOST)
-        return refuse("--port-driver needs a network of its own, and --net is host (use --net=slirp4netns or --net=none)");
+        return refuse("--port-driver needs a network of its own, and --net is host (use --net=slirp4netns or "
+                      "--net=none)");
     return 0;
 }
 
@@ -213,8 +238,9 @@ static int check_processes(const struct options *o)
         return refuse("--reaper=true needs --pidns: only the init of a pid namespace sees its orphans");
     if (o->evacuate_cgroup2 && (!o->pidns || !o->cgroupns))
         return refuse("--evacuate-cgroup2 needs --pidns and --cgroupns");
-    if (o->evacuate_cgroup2)
-        return refuse("--evacuate-cgroup2 is not possible with this version (start the command in a cgroup of its own instead)");
+    const char *group = o->evacuate_cgroup2;
+    if (group && (!*group || strchr(group, '/') || !strcmp(group, ".") || !strcmp(group, "..")))
+        return refuse("--evacuate-cgroup2 must be the name of one cgroup, without '/'");
     return 0;
 }
 
@@ -236,7 +262,8 @@ static int set_network(const struct options *o, struct instance_config *cfg, boo
         cfg->plan.mtu = o->mtu;
     cfg->plan.ipv6 = o->ipv6;
     const char *name = o->ifname ? o->ifname : cfg->plan.ifname;
-    if (!*name || strlen(name) >= sizeof(cfg->ifname) || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+    if (!*name || strlen(name) >= sizeof(cfg->ifname) || strchr(name, '/') || !strcmp(name, ".") ||
+        !strcmp(name, ".."))
         return refuse("--ifname must be 1 to 15 characters without '/'");
     snprintf(cfg->ifname, sizeof(cfg->ifname), "%s", name);
     return 0;
@@ -261,7 +288,8 @@ static int add_spec(const struct portspec *s, void *arg)
 static int set_ports(const struct options *o, struct instance_config *cfg)
 {
     bool has_driver = o->port_driver != PORTS_NONE && o->port_driver != PORTS_DEFAULT;
-    cfg->port_driver = has_driver && o->port_driver != PORTS_IMPLICIT ? port_driver_names[o->port_driver] : NULL;
+    cfg->port_driver =
+        has_driver && o->port_driver != PORTS_IMPLICIT ? port_driver_names[o->port_driver] : NULL;
     cfg->source_ip_transparent = o->source_ip_transparent;
     struct spec_list specs = {0};
     for (size_t i = 0; i < o->publish.n; i++) {
@@ -287,6 +315,7 @@ static int set_rest(struct options *o, struct instance_config *cfg, bool alias)
     cfg->cgroupns = o->cgroupns;
     cfg->utsns = o->utsns;
     cfg->ipcns = o->ipcns;
+    cfg->evacuate_cgroup2 = o->evacuate_cgroup2;
     cfg->reaper = o->pidns && o->reaper != TRI_FALSE;
     cfg->propagation = (enum mount_propagation)o->propagation;
     if (copyup_check(o->copy_up.v, o->copy_up.n, cfg->propagation, &why) < 0)
@@ -313,8 +342,8 @@ static int start(struct options *o, bool alias, char **command)
     if (!alias && o->publish.n && o->port_driver == PORTS_DEFAULT)
         o->port_driver = PORTS_BUILTIN;
     int code = 1;
-    if (check_net(o) == 0 && check_ports(o) == 0 && check_processes(o) == 0 && set_network(o, cfg, alias) == 0 &&
-        set_ports(o, cfg) == 0 && set_rest(o, cfg, alias) == 0) {
+    if (check_net(o) == 0 && check_ports(o) == 0 && check_processes(o) == 0 &&
+        set_network(o, cfg, alias) == 0 && set_ports(o, cfg) == 0 && set_rest(o, cfg, alias) == 0) {
         cfg->command.argv = command;
         cfg->command.listen_fds = command_find_activation();
         sigprocmask(SIG_BLOCK, NULL, &cfg->command.mask);

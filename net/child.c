@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/cgroup.h"
 #include "core/copyup.h"
 #include "core/fd.h"
 #include "core/log.h"
@@ -155,8 +156,9 @@ static void mount_etc_files(const struct child *c)
 {
     bool own = copyup_has(c->cfg->copy_up.v, c->cfg->copy_up.n, "/etc");
     if (!own)
-        log_warn("/etc is not copied up: the host may replace the mounted /etc/resolv.conf and /etc/hosts at any "
-                 "time, and they vanish then (add --copy-up=/etc)");
+        log_warn(
+            "/etc is not copied up: the host may replace the mounted /etc/resolv.conf and /etc/hosts at any "
+            "time, and they vanish then (add --copy-up=/etc)");
     bind_own_file(c, "resolv.conf", own);
     bind_own_file(c, "hosts", own);
 }
@@ -183,6 +185,8 @@ static void child_mounts(const struct child *c)
         if (r < 0 || r == MOUNT_KEPT)
             log_warn("%s", why.text);
     }
+    if (cfg->cgroupns && cgroup_mount_own(&why) < 0)
+        log_warn("%s", why.text);
     if (cfg->pidns) {
         r = mount_proc(&why);
         if (r < 0 || r == MOUNT_KEPT)
@@ -197,8 +201,8 @@ static void child_environment(const struct child *c)
     char euid[16], egid[16];
     snprintf(euid, sizeof(euid), "%u", c->parent_euid);
     snprintf(egid, sizeof(egid), "%u", c->parent_egid);
-    if (setenv("ROOTLESSKIT_STATE_DIR", c->sd->path, 1) < 0 || setenv("ROOTLESSKIT_PARENT_EUID", euid, 1) < 0 ||
-        setenv("ROOTLESSKIT_PARENT_EGID", egid, 1) < 0)
+    if (setenv("ROOTLESSKIT_STATE_DIR", c->sd->path, 1) < 0 ||
+        setenv("ROOTLESSKIT_PARENT_EUID", euid, 1) < 0 || setenv("ROOTLESSKIT_PARENT_EGID", egid, 1) < 0)
         fail(c, log_errno(errno, "cannot set the command's environment"));
 }
 

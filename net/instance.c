@@ -21,6 +21,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "core/cgroup.h"
 #include "core/fd.h"
 #include "core/log.h"
 #include "core/ns.h"
@@ -45,8 +46,7 @@ struct instance {
     struct watch on_exit, on_message, on_signal;
     struct timer deadline;
 
-
-    int link_fd, userns_fd, netns_fd;
+    int link_fd, userns_fd, netns_fd, cgroup_fd;
     struct netd_config netd_config;
     struct portd_config portd_config;
     struct service netd, portd;
@@ -55,10 +55,10 @@ struct instance {
     struct rest *rest;
     char child_ip[INET_ADDRSTRLEN], dns[INET_ADDRSTRLEN];
 
-    bool child_ready, net_up, ports_up; /* what the start waits for; true from the beginning where there is nothing to wait for */
+    bool child_ready, net_up,
+        ports_up; /* what the start waits for; true from the beginning where there is nothing to wait for */
     bool running;
 };
-
 
 static void give_up(struct instance *in)
 {
@@ -97,11 +97,13 @@ static int explain_clone(int r)
 {
     switch (-r) {
     case EPERM:
-        return log_errno(r, "cannot make a user namespace (a seccomp filter, a chroot or a sysctl forbids it: see "
-                            "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)");
+        return log_errno(
+            r, "cannot make a user namespace (a seccomp filter, a chroot or a sysctl forbids it: see "
+               "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)");
     case ENOSPC:
     case EUSERS:
-        return log_errno(r, "cannot make the namespaces (a limit is reached: see /proc/sys/user/max_*_namespaces)");
+        return log_errno(
+            r, "cannot make the namespaces (a limit is reached: see /proc/sys/user/max_*_namespaces)");
     case EINVAL: return log_errno(r, "cannot make the namespaces (the kernel lacks one of them)");
     default: return log_errno(r, "cannot make the namespaces");
     }
@@ -154,6 +156,27 @@ static int map_child(struct instance *in)
     if (r < 0)
         return log_errno(r, "cannot tell the child that its ids are mapped (it ended early)");
     return 0;
+}
+
+/*
+ * The child's cgroup namespace is rooted where it was cloned; from here on everybody is in a group below, so that
+ * whoever runs inside may hand out controllers.
+ */
+static int evacuate_cgroup(struct instance *in)
+{
+    struct reason why;
+    if (!in->cfg->evacuate_cgroup2)
+        return 0;
+    int fd = cgroup_open_own();
+    if (fd < 0)
+        return log_errno(
+            fd,
+            "--evacuate-cgroup2: cannot open the own cgroup (is a cgroup2 tree mounted on /sys/fs/cgroup?)");
+    in->cgroup_fd = fd;
+    int r = cgroup_evacuate(fd, in->cfg->evacuate_cgroup2, &why);
+    if (r < 0)
+        log_error("--evacuate-cgroup2: %s", why.text);
+    return r;
 }
 
 /* ---------------------------------------------------------------- stage: the services */
@@ -472,8 +495,10 @@ static int watch_signals(struct instance *in)
 
 static int watch_child(struct instance *in)
 {
-    in->on_exit = (struct watch){.fd = in->child_pidfd, .events = EPOLLIN, .fn = child_ended, .what = "child"};
-    in->on_message = (struct watch){.fd = in->child_sync, .events = EPOLLIN, .fn = child_message, .what = "child's messages"};
+    in->on_exit =
+        (struct watch){.fd = in->child_pidfd, .events = EPOLLIN, .fn = child_ended, .what = "child"};
+    in->on_message = (struct watch){
+        .fd = in->child_sync, .events = EPOLLIN, .fn = child_message, .what = "child's messages"};
     int r = loop_add(in->loop, &in->on_exit);
     if (r == 0)
         r = loop_add(in->loop, &in->on_message);
@@ -509,6 +534,8 @@ static int run(struct instance *in)
     }
     r = start_child(in);
     if (r == 0)
+        r = evacuate_cgroup(in);
+    if (r == 0)
         r = map_child(in);
     if (r == 0)
         r = watch_child(in);
@@ -533,6 +560,9 @@ static void tear_down(struct instance *in)
     fd_close(&in->link_fd);
     fd_close(&in->netns_fd);
     fd_close(&in->userns_fd);
+    if (in->cgroup_fd >= 0)
+        cgroup_return(in->cgroup_fd, in->cfg->evacuate_cgroup2);
+    fd_close(&in->cgroup_fd);
     if (in->sd.dir_fd >= 0)
         statedir_remove(&in->sd);
     if (in->loop)
@@ -549,7 +579,7 @@ int instance_run(const struct instance_config *cfg)
     }
     in->cfg = cfg;
     in->sd = (struct statedir)STATEDIR_NONE;
-    in->child_pidfd = in->child_sync = in->link_fd = in->userns_fd = in->netns_fd = -1;
+    in->child_pidfd = in->child_sync = in->link_fd = in->userns_fd = in->netns_fd = in->cgroup_fd = -1;
     in->on_signal.fd = -1;
     in->net_up = cfg->net == NET_HOST || cfg->net == NET_NONE;
     in->ports_up = !cfg->port_driver;
