@@ -64,7 +64,7 @@ err_like -- "--lits.*did you mean '--list'" 'gets a suggestion'
 while read -r applet wrong right; do
     run rootlet "$applet" "$wrong"
     status_is 1 "$applet $wrong: an unknown option"
-    err_like "$wrong.*'?$right'?" "is answered with $right"
+    err_like "${wrong%%=*}.*did you mean '$right'" "is answered with $right"
     err_like "^rootlet $applet: " 'and the message says who speaks'
 done <<-END
 	run --copyup=/etc --copy-up

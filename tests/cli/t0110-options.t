@@ -75,7 +75,7 @@ refused 'cidr' rootlet run --net=slirp4netns --cidr=fd00::/64 echo no
 refused 'ifname.*/|/.*ifname|tap/0' rootlet run --net=slirp4netns --ifname=tap/0 echo no
 refused 'ifname|interface' rootlet run --net=slirp4netns --ifname=abcdefghijklmnop echo no
 refused 'publish.*port-driver|port-driver.*publish|port driver' rootlet run --net=slirp4netns --port-driver=none -p 8080:80/tcp echo no
-refused 'publish.*port-driver|port-driver.*publish|port driver' rootlet run --net=slirp4netns -p 127.0.0.1:8080:80/tcp echo no
+refused 'publish.*port-driver|port-driver.*publish|port driver' $aliases/rootlesskit --net=slirp4netns -p 127.0.0.1:8080:80/tcp echo no
 refused '8080' rootlet run --net=slirp4netns --port-driver=builtin -p 8080 echo no
 refused 'tpc' rootlet run --net=slirp4netns --port-driver=builtin -p 127.0.0.1:8080:80/tpc echo no
 refused '70000' rootlet run --net=slirp4netns --port-driver=builtin -p 127.0.0.1:70000:80/tcp echo no

@@ -126,7 +126,7 @@ err_like '/etc/subgid' 'is told so'
 subids tester:100000:65536
 few=$(mktemp -d /tmp/few.XXXXXX)
 chmod 755 "$few"
-for program in sh sed tr cat id true; do cp -s "$(command -v $program)" "$few"; done
+for program in sh sed tr cat id true; do cp -s "$(type -P $program)" "$few"; done
 cp -s "$ROOTLET" "$few"
 run env PATH="$few" rootlet run sh -c "$show"
 maps_are '0 1001 1' deny 'no newuidmap'

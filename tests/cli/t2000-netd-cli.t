@@ -30,18 +30,18 @@ refused '[mM][tT][uU]' --mtu=x $target tap0
 refused '10\.1\.1\.0/24' --cidr=10.1.1.1/24 $target tap0
 refused 'cidr' --cidr=10.1.1.0/26 $target tap0
 refused 'cidr' --cidr=10.1.1.0 $target tap0
-refused 'outbound-addr' --outbound-addr=nosuchif0 $target tap0
-refused 'outbound-addr6' --outbound-addr6=192.0.2.2 $target tap0
+refused nosuchif0 --outbound-addr=nosuchif0 $target tap0
+refused 192.0.2.2 --outbound-addr6=192.0.2.2 $target tap0
 refused 'macaddress' --macaddress=00:11:22:33:44:55 $target tap0
-refused 'macaddress' -c --macaddress=00:11:22:33:44 $target tap0
+refused 00:11:22:33:44 -c --macaddress=00:11:22:33:44 $target tap0
 refused 'netns-type' --netns-type=moon $target tap0
 refused '/nowhere' --netns-type=path /nowhere tap0
-refused '/etc/passwd' --netns-type=path /etc/passwd tap0
+refused '(/etc/passwd|no network namespace)' --netns-type=path /etc/passwd tap0
 refused 'userns-path|/nowhere' --userns-path=/nowhere $target tap0
 refused 'tap/0|name' $target tap/0
 refused 'name|abcdefghijklmnop' $target abcdefghijklmnop
 refused 'ready-fd' --ready-fd=x $target tap0
-refused 'ready-fd.*(77|not open|bad)' --ready-fd=77 $target tap0
+refused 'ready.fd 77' --ready-fd=77 $target tap0
 refused 'exit-fd' --exit-fd=-3 $target tap0
 refused 'api-socket|/nowhere' --api-socket=/nowhere/socket $target tap0
 refused 'api-socket|long' "--api-socket=/tmp/$(printf 'x%.0s' {1..200})" $target tap0

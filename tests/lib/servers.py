@@ -17,6 +17,7 @@ HTTP (one request a connection):
 DNS:
     web.test         A 203.0.113.80, AAAA 2001:db8::80
     big.test         A, 100 addresses: cut short over UDP, whole over TCP
+    who.test         A, the address that this server is bound to; 0.0.0.6 when that is an IPv6 address
     any other name   NXDOMAIN
 """
 import hashlib
@@ -111,8 +112,8 @@ def echo(conn, _peer):
         conn.sendall(data)
 
 
-def dns_answer(query, limit):
-    """The answer to one query (RFC 1035), cut to its head and the TC bit when it is longer than the limit."""
+def dns_answer(query, limit, bound):
+    """The answer to one query (RFC 1035) of a server at this address, cut to its head and the TC bit when it is longer than the limit."""
     at, labels = 12, []
     while query[at]:
         labels.append(query[at + 1:at + 1 + query[at]].decode("ascii").lower())
@@ -120,8 +121,11 @@ def dns_answer(query, limit):
     kind = struct.unpack_from(">H", query, at + 1)[0]
     question = query[12:at + 5]
     name = ".".join(labels)
-    records = ADDRESSES.get((name, kind), [])
-    known = any(name == other for other, _ in ADDRESSES)
+    if name == "who.test":
+        records = [socket.inet_aton("0.0.0.6" if ":" in bound else bound)] if kind == 1 else []
+    else:
+        records = ADDRESSES.get((name, kind), [])
+    known = name == "who.test" or any(name == other for other, _ in ADDRESSES)
     answers = b"".join(struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(data)) + data for data in records)
     flags = 0x8180 if known else 0x8183
     count = len(records)
@@ -147,7 +151,7 @@ def dns(conn, _peer):
         head = exactly(conn, 2)
         if len(head) < 2:
             return
-        reply = dns_answer(exactly(conn, struct.unpack(">H", head)[0]), 65535)
+        reply = dns_answer(exactly(conn, struct.unpack(">H", head)[0]), 65535, conn.getsockname()[0])
         conn.sendall(struct.pack(">H", len(reply)) + reply)
 
 
@@ -200,7 +204,7 @@ def start(spec):
     handler = {"http": http, "echo": echo, "dns": dns}[kind]
     work = [(accept, bind(socket.SOCK_STREAM, address, port, family), handler)]
     if kind == "dns":
-        work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda query: dns_answer(query, 512)))
+        work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda query: dns_answer(query, 512, address)))
     if kind == "echo":
         work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda data: data))
     return work

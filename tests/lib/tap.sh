@@ -63,7 +63,14 @@ bail_out() {
     exit 255
 }
 
+# What bash itself has to say, but for the news that a process was killed, which tests do: an error of the test.
+tap_complaints() {
+    grep -vE 'line [0-9]+: +[0-9]+ (Hangup|Killed|Terminated|Interrupt|Quit|User defined signal|Aborted)|warning: execute_coproc: ' "$tap_dir/shell"
+}
+
 done_testing() {
+    trap - EXIT
+    ok 'the test itself is without errors' eval '! tap_complaints' || :
     printf '1..%d\n' $tap_count
     exit $((tap_failures > 0 || tap_count == 0))
 }
@@ -187,10 +194,12 @@ spawn() {
     local name=$1 to_ from_
     shift
     tap_ran[$name]="$*"
-    eval "coproc tap_$name { exec as-\$who \"\$@\" 2>\$tap_dir/err-\$name; }" 2>/dev/null
+    # Not before our copies of the pipes' ends are made: when a coprocess is over, bash closes its own.
+    eval "coproc tap_$name { read -r; exec as-\$who \"\$@\" 2>\$tap_dir/err-\$name; }"
     eval "from_=\${tap_${name}[0]} to_=\${tap_${name}[1]} pid[\$name]=\$tap_${name}_PID"
-    tap_from[$name]=$from_
-    tap_to[$name]=$to_
+    exec {tap_from[$name]}<&"$from_" {tap_to[$name]}>&"$to_"
+    exec {from_}<&- {to_}>&-
+    tell "$name" ''
 }
 launch() {
     spawn "$@"
@@ -216,16 +225,14 @@ tell() {
 
 # finish NAME: its input ends; sets status, stdout (what it had not said yet) and stderr, as run does.
 finish() {
-    local to=${tap_to[$1]} from=${tap_from[$1]}
     ran=${tap_ran[$1]}
-    if [ -n "$to" ]; then eval "exec $to>&-" 2>/dev/null; fi
-    timeout --foreground "$LIMIT" cat <&"$from" >"$tap_dir/out"
+    exec {tap_to[$1]}>&-
+    timeout --foreground "$LIMIT" cat <&"${tap_from[$1]}" >"$tap_dir/out"
     stdout=$(tr -d '\0' <"$tap_dir/out")
     status=0
-    wait "${pid[$1]}" 2>/dev/null || status=$?
-    eval "exec $from<&-" 2>/dev/null
+    wait "${pid[$1]}" || status=$?
+    exec {tap_from[$1]}<&-
     stderr=$(tr -d '\0' <"$tap_dir/err-$1")
-    tap_to[$1]='' tap_from[$1]=''
 }
 
 # ------------------------------------------------------------------------------------------------------- the sandbox
@@ -240,6 +247,8 @@ in_sandbox() {
     tap_dir=/run/rootlet/tap
     aliases=/run/rootlet/alias
     mkdir -p "$tap_dir" $aliases
+    exec 2>"$tap_dir/shell"
+    trap 'diag "the test ended too early. $(tap_complaints)"' EXIT
     [ -x "$ROOTLET" ] || bail_out "there is no executable to test: build/rootlet is missing (make, or set ROOTLET)"
     local name
     for name in rootlesskit rootlessctl slirp4netns specconv; do ln -s ../bin/rootlet $aliases/$name; done
