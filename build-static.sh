@@ -350,7 +350,7 @@ build_libmicrohttpd() {
 # What decides whether a library is out of date: its recipe, flags and source files, and the library it is built with.
 key_of() { # library base-key files...
     {
-        declare -f "build_$1" compile unpack
+        declare -f "build_$1" build_one compile unpack
         printf '%s\n' "$ARCH" "$TOP" "$COPT" "$2" "$LINUX_H" "$ASM_H"
         "${CROSS}gcc" --version
         shift 2
@@ -369,6 +369,8 @@ build_one() { # library key files...: quiet; what it prints is kept
         rm -rf "$W"
         mkdir -p "$W"
         cd "$W"
+        # Every packet goes through musl and libslirp; the others are for control and error paths.
+        case $name in musl | libslirp) ;; *) COPT=${COPT/-O2/-Os} ;; esac
         "build_$name"
     ) >"$log" 2>&1 </dev/null &
     if ! wait $!; then

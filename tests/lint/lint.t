@@ -41,7 +41,7 @@ suppress=$(printf -- '--suppress=%s ' missingIncludeSystem readdirCalled getpwui
     leakReturnValNotUsed memleak invalidFunctionArgBool)
 # shellcheck disable=SC2046,SC2086 # lists of words
 check 'cppcheck' cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 -j"$jobs" \
-    $suppress --library=gnu --library=posix -D_GNU_SOURCE -D__linux__ -D__x86_64__ '-DROOTLET_VERSION="0"' -I. \
+    $suppress -D_GNU_SOURCE -D__linux__ -D__x86_64__ '-DROOTLET_VERSION="0"' -I. \
     $(printf '%s\n' "${sources[@]}" | grep -v ^tests/)
 check 'shellcheck' shellcheck -x -P SCRIPTDIR -S warning "${scripts[@]}"
 [ ${#manuals[@]} -eq 0 ] || check 'manual pages (mandoc)' mandoc -T lint -W warning "${manuals[@]}"
