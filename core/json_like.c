@@ -26,6 +26,7 @@ struct like {
     struct span *spans;
     char unit[17]; /* indentation of one level; empty: everything on one line */
     char colon[8]; /* between a new key and its value */
+    bool tight;    /* no blank after it, nor after a comma */
     struct strbuf out;
 };
 
@@ -98,6 +99,7 @@ static void find_style(struct like *w)
         memcpy(w->colon, w->text + first->end, n);
         w->colon[n] = '\0';
     }
+    w->tight = strcmp(w->colon, ":") == 0;
     start = blanks_before(w, first->start);
     n = 0;
     for (size_t i = start; i < first->start; i++)
@@ -145,10 +147,9 @@ static int put_made(struct like *w, const struct json *n, unsigned depth, bool l
     int r;
 
     strbuf_adds(&w->out, object ? "{" : "[");
-    json_foreach(it, n)
-    {
+    json_foreach (it, n) {
         if (it.index)
-            strbuf_adds(&w->out, lines ? "," : ", ");
+            strbuf_adds(&w->out, lines || w->tight ? "," : ", ");
         if (lines)
             put_line(w, depth + 1);
         put_key(w, &it);
@@ -192,8 +193,7 @@ static int put_read(struct like *w, const struct json *n, size_t index, unsigned
     int r;
 
     strbuf_adds(&w->out, object ? "{" : "[");
-    json_foreach(it, n)
-    {
+    json_foreach (it, n) {
         size_t child = json_text_index(w->doc, it.value);
         size_t known = object ? json_text_index(w->doc, it.cur_) : child; /* a key may outlive its value */
 

@@ -57,8 +57,7 @@ static bool has_type(const struct json *mount, const char *want)
 static bool each_option(const struct json *mount, bool (*fn)(const char *s, size_t len, const void *arg),
                         const void *arg)
 {
-    json_foreach(it, oci_get(mount, "options"))
-    {
+    json_foreach (it, oci_get(mount, "options")) {
         const char *s = json_str(it.value);
 
         while (s && *s) {
@@ -111,8 +110,7 @@ static bool cgroup_follows(const struct json *mounts, const struct json *sys)
 {
     bool after = false;
 
-    json_foreach(it, mounts)
-    {
+    json_foreach (it, mounts) {
         if (after && at(it.value, "/sys/fs/cgroup") &&
             (has_type(it.value, "cgroup") || has_type(it.value, "cgroup2")))
             return true;
@@ -222,6 +220,28 @@ static bool shared_mount(struct oci *c, struct json_it *it)
     return true;
 }
 
+/* The same file systems at other places: what they are for is not known, only that the kernel will not have it. */
+static void check_elsewhere(struct oci *c, const struct json *mount, size_t index)
+{
+    const struct {
+        const char *type, *place, *namespace;
+        enum oci_owner own;
+    } table[] = {
+        {"sysfs", "/sys", "network", c->facts->net},
+        {"proc", "/proc", "pid", c->facts->pid},
+        {"mqueue", "/dev/mqueue", "ipc", c->facts->ipc},
+    };
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (has_type(mount, table[i].type) && !at(mount, table[i].place) &&
+            oci_owned(c, table[i].namespace, table[i].own) == 0)
+            oci_warning(c, "P1", OCI_PATH(".mounts[%zu]", index),
+                        "the kernel mounts %s only for the owner of the %s namespace (runtime: 'operation "
+                        "not permitted'): bind the host's, "
+                        "or remove it",
+                        table[i].type, table[i].namespace);
+}
+
 /* ---- options ---- */
 
 struct filter {
@@ -283,8 +303,7 @@ static void options(struct oci *c, struct json *mount, size_t index)
 {
     struct filter f = {.c = c, .bind = is_bind(mount)};
 
-    json_foreach(it, oci_get(mount, "options"))
-    {
+    json_foreach (it, oci_get(mount, "options")) {
         const char *rule = NULL, *why = NULL, *s = json_str(it.value);
         struct strbuf left = {0};
         struct json *after = NULL;
@@ -324,11 +343,11 @@ void oci_rule_mounts(struct oci *c)
 {
     struct json *mounts = oci_get(c->root, "mounts");
 
-    json_foreach(it, mounts)
-    {
+    json_foreach (it, mounts) {
         struct json *mount = it.value;
 
         check_idmapped(c, mount, it.index);
+        check_elsewhere(c, mount, it.index);
         if (at(mount, "/sys") ? sys_mount(c, mounts, &it) : shared_mount(c, &it))
             options(c, mount, it.index);
     }
