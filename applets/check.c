@@ -44,26 +44,16 @@ static const struct {
     probe_fn *fn;
     enum need need;
 } probes[] = {
-    {"kernel", probe_kernel, USEFUL},
-    {"user-namespace", probe_userns, NEEDED},
-    {"id-maps", probe_idmap, NEEDED},
-    {"newuidmap", probe_newuidmap, USEFUL},
-    {"getsubids", probe_getsubids, USEFUL},
-    {"namespaces", probe_namespaces, NEEDED},
-    {"net-namespace", probe_netns, NEEDED},
-    {"tap-link", probe_tap, LINK},
-    {"packet-link", probe_packet, LINK},
-    {"empty-root", probe_empty_root, NEEDED},
-    {"seccomp", probe_seccomp, NEEDED},
-    {"resolv-conf", probe_resolv_conf, NEEDED},
-    {"ping", probe_ping, USEFUL},
-    {"low-ports", probe_low_ports, USEFUL},
-    {"state-dir", probe_state_dir, NEEDED},
-    {"runtime-dir", probe_runtime_dir, USEFUL},
-    {"proc", probe_proc, USEFUL},
-    {"sys", probe_sys, USEFUL},
-    {"overlayfs", probe_overlay, USEFUL},
-    {"cgroups", probe_cgroup, USEFUL},
+    {"kernel", probe_kernel, USEFUL},       {"user-namespace", probe_userns, NEEDED},
+    {"id-maps", probe_idmap, NEEDED},       {"newuidmap", probe_newuidmap, USEFUL},
+    {"getsubids", probe_getsubids, USEFUL}, {"namespaces", probe_namespaces, NEEDED},
+    {"net-namespace", probe_netns, NEEDED}, {"tap-link", probe_tap, LINK},
+    {"packet-link", probe_packet, LINK},    {"empty-root", probe_empty_root, NEEDED},
+    {"seccomp", probe_seccomp, NEEDED},     {"resolv-conf", probe_resolv_conf, NEEDED},
+    {"ping", probe_ping, USEFUL},           {"low-ports", probe_low_ports, USEFUL},
+    {"state-dir", probe_state_dir, NEEDED}, {"runtime-dir", probe_runtime_dir, USEFUL},
+    {"proc", probe_proc, USEFUL},           {"sys", probe_sys, USEFUL},
+    {"overlayfs", probe_overlay, USEFUL},   {"cgroups", probe_cgroup, USEFUL},
 };
 
 enum { PROBES = array_size(probes) };
@@ -83,24 +73,36 @@ static void add_missing(struct report *rep, const char *name)
 
 static void judge(struct report *rep)
 {
-    bool link = false;
+    bool link = false, skipped = false;
     rep->works = true;
     for (size_t i = 0; i < PROBES; i++) {
         link |= probes[i].need == LINK && rep->p[i].state != PROBE_NO;
-        if (probes[i].need == NEEDED && rep->p[i].state == PROBE_NO)
+        skipped |= probes[i].need == LINK && rep->p[i].skipped;
+        /* What was skipped is stopped by something that is named. */
+        if (probes[i].need == NEEDED && rep->p[i].state == PROBE_NO && !rep->p[i].skipped)
             add_missing(rep, probes[i].name);
     }
-    if (!link)
+    if (!link && !skipped)
         add_missing(rep, "tap-link or packet-link");
+}
+
+/* Words of other programs, paths and variables are shown, too: no control characters on a terminal; and for JSON, plain ASCII. */
+static void clean(struct reason *r, bool ascii)
+{
+    for (char *c = r->text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127 || (ascii && (unsigned char)*c > 126))
+            *c = '?';
 }
 
 static void print_probe(size_t i, const struct probe *p)
 {
     printf("%-6s  %-14s  %s\n", probe_state_names[p->state], probes[i].name, p->seen.text);
-    if (p->state == PROBE_OK || (!p->means.text[0] && !p->fix.text[0]))
+    if (p->state == PROBE_OK)
         return;
-    printf("        %s%s%s%s\n", p->means.text, p->means.text[0] && p->fix.text[0] ? "; " : "", p->fix.text[0] ? "to change it: " : "",
-           p->fix.text);
+    if (p->means.text[0])
+        printf("        %s\n", p->means.text);
+    if (p->fix.text[0])
+        printf("        fix: %s\n", p->fix.text);
 }
 
 static const char main_job[] = "run with a network of its own and published ports";
@@ -112,17 +114,6 @@ static int print_verdict(const struct report *rep)
     else
         printf("%s cannot work here: %s\n", main_job, rep->missing);
     return fflush(stdout);
-}
-
-/* What comes from outside (paths, a program's words) need not be UTF-8, which JSON has to be. */
-static void add_text(struct json_doc *doc, struct json *o, const char *key, const char *text)
-{
-    char safe[sizeof(((struct reason *)0)->text)];
-    size_t i = 0;
-    for (; text[i] && i < sizeof(safe) - 1; i++)
-        safe[i] = (char)(text[i] >= ' ' && text[i] < 127 ? text[i] : '?');
-    safe[i] = '\0';
-    json_add_str(doc, o, key, safe);
 }
 
 static int print_json(const struct report *rep)
@@ -140,10 +131,11 @@ static int print_json(const struct report *rep)
         struct json *o = json_new_object(doc);
         json_add_str(doc, o, "name", probes[i].name);
         json_add_str(doc, o, "state", probe_state_names[p->state]);
-        add_text(doc, o, "seen", p->seen.text);
+        json_add_str(doc, o, "seen", p->seen.text);
         if (p->state != PROBE_OK) {
-            add_text(doc, o, "means", p->means.text);
-            add_text(doc, o, "fix", p->fix.text);
+            json_add_bool(doc, o, "tried", !p->skipped);
+            json_add_str(doc, o, "means", p->means.text);
+            json_add_str(doc, o, "fix", p->fix.text);
         }
         json_append(doc, list, o);
     }
@@ -165,9 +157,13 @@ static int check(const struct options *o)
     }
     (void)kconfig_load(&env->config); /* without it there are fewer explanations */
     for (size_t i = 0; i < PROBES; i++) {
-        probes[i].fn(env, &rep->p[i]);
+        struct probe *p = &rep->p[i];
+        probes[i].fn(env, p);
+        clean(&p->seen, o->json);
+        clean(&p->means, o->json);
+        clean(&p->fix, o->json);
         if (!o->quiet && !o->json)
-            print_probe(i, &rep->p[i]);
+            print_probe(i, p);
         fflush(stdout); /* what is in the buffer would be a child's, too */
     }
     judge(rep);
@@ -188,8 +184,10 @@ static int usage(void)
 {
     puts("rootlet check - say what works here and why not\n\n"
          "Usage: rootlet check [OPTION]...\n\n"
-         "Tries everything that rootlet uses, leaving nothing behind, and prints a line each: 'ok', 'partly' or 'no', a name, and what was\n"
-         "seen; below it, what that means for which applet, and how to change it. The exit status is 0 if run with a network of its own\n"
+         "Tries everything that rootlet uses, leaving nothing behind, and prints a line each: 'ok', 'partly' "
+         "or 'no', a name, and what was\n"
+         "seen; below it, what that means for which applet, and the fix. The exit status is 0 if run with a "
+         "network of its own\n"
          "and published ports can work here, else 1.\n\nOptions:");
     opt_help(stdout, table);
     return fflush(stdout) == 0 ? 0 : 1;

@@ -64,10 +64,13 @@ void probe_fix(struct probe *p, const char *fmt, ...)
 void probe_fix_kernel(const struct probe_env *env, struct probe *p, const char *option, const char *module)
 {
     char loaded[64];
-    if (module && str_format(loaded, sizeof(loaded), "/sys/module/%s", module) == 0 && access(loaded, F_OK) == 0)
+    if (module && str_format(loaded, sizeof(loaded), "/sys/module/%s", module) == 0 &&
+        access(loaded, F_OK) == 0)
         return;
     switch (kconfig_get(&env->config, option)) {
-    case KCONFIG_NO: probe_fix(p, "take a kernel with %s (%s says that it is off)", option, env->config.path); break;
+    case KCONFIG_NO:
+        probe_fix(p, "take a kernel with %s (%s says that it is off)", option, env->config.path);
+        break;
     case KCONFIG_MODULE:
         if (module)
             probe_fix(p, "as root of the machine: modprobe %s (%s is a module)", module, option);
@@ -100,7 +103,8 @@ _Noreturn static void child(struct probe_env *env, bool mapped, probe_fn *fn, in
     struct probe p = {.state = PROBE_NO};
 
     /* From inside a new pid namespace the parent has no number; that it lives still is what the first wait finds out. */
-    if (proc_die_with_parent(0) < 0 || sync_expect(sync, SYNC_MAPPED, &in, TRIAL_TIMEOUT_MS, "parent", NULL) < 0)
+    if (proc_die_with_parent(0) < 0 ||
+        sync_expect(sync, SYNC_MAPPED, &in, TRIAL_TIMEOUT_MS, "parent", NULL) < 0)
         _exit(1);
     int r = mapped ? idmap_become_root() : 0;
     if (r < 0)
@@ -123,7 +127,8 @@ static void say_no_answer(int r, int status, const char *why, struct probe *p)
         probe_set(p, PROBE_NO, "the trial came to nothing: %s", why);
 }
 
-static int converse(struct probe_env *env, pid_t pid, bool mapped, int sync, struct probe *p, struct reason *why)
+static int converse(struct probe_env *env, pid_t pid, bool mapped, int sync, struct probe *p,
+                    struct reason *why)
 {
     struct sync_in in sync_in_auto = {.nfds = 0};
     int r = mapped ? idmap_apply(&env->plan, pid, why) : 0;
@@ -161,7 +166,8 @@ static const char *namespace_names(uint64_t flags, char *buf, size_t size)
 static void say_no_clone(int r, uint64_t flags, struct probe *p)
 {
     char names[64];
-    probe_set(p, PROBE_NO, "cannot make %s namespaces: %s", namespace_names(flags, names, sizeof(names)), strerror(-r));
+    probe_set(p, PROBE_NO, "cannot make %s namespaces: %s", namespace_names(flags, names, sizeof(names)),
+              strerror(-r));
     if (r == -ENOSPC)
         probe_fix(p, "as root: raise the limits user.max_*_namespaces (sysctl), or end other containers");
 }
@@ -199,18 +205,22 @@ int probe_clone(struct probe_env *env, uint64_t ns_flags, bool mapped, probe_fn 
     (void)pidfd_wait(pidfd, -1, NULL);
     if (r < 0 && !p->seen.text[0])
         say_no_answer(r, status, why.text, p);
-    return r;
+    return r < 0 ? 1 : 0;
 }
 
-void probe_in_child(struct probe_env *env, uint64_t ns_flags, probe_fn *fn, struct probe *p)
+void probe_skip(struct probe *p, const char *why)
 {
-    if (!env->have_userns) {
-        probe_set(p, PROBE_NO, "not tried: it takes a user namespace, and none can be made");
-        return;
-    }
+    probe_set(p, PROBE_NO, "not tried: %s", why);
+    p->skipped = true;
+}
+
+bool probe_in_child(struct probe_env *env, uint64_t ns_flags, probe_fn *fn, struct probe *p)
+{
     if (!env->have_map) {
-        probe_set(p, PROBE_NO, "not tried: it takes a user namespace with id maps, and none can be written");
-        return;
+        probe_skip(p, env->have_userns ? "it takes a user namespace with id maps, and none can be written"
+                                       : "it takes a user namespace, and none can be made");
+        return false;
     }
     (void)probe_clone(env, CLONE_NEWUSER | ns_flags, true, fn, p);
+    return true;
 }

@@ -29,6 +29,7 @@ extern const char *const probe_state_names[]; /* "ok", "partly", "no" */
 
 struct probe {
     enum probe_state state;
+    bool skipped;        /* NO because an earlier probe's finding leaves nothing to try */
     struct reason seen;  /* what was seen, in plain words */
     struct reason means; /* for PARTLY and NO: what that means for which applet */
     struct reason fix;   /* the command or setting that would change it; may be empty */
@@ -37,8 +38,8 @@ struct probe {
 /* What the probes share. Zeroed at first; probe_env_done() at the end. */
 struct probe_env {
     struct kconfig config;
-    bool have_userns;       /* probe_userns() made one */
-    bool have_map;          /* probe_idmap() wrote one: @plan is in force */
+    bool have_userns; /* probe_userns() made one */
+    bool have_map;    /* probe_idmap() wrote one: @plan is in force */
     struct idmap_plan plan;
 };
 void probe_env_done(struct probe_env *env);
@@ -46,7 +47,8 @@ void probe_env_done(struct probe_env *env);
 /* Runs in the calling process, or (probe_in_child()) in the child. Fills @p, which is zeroed. */
 typedef void probe_fn(struct probe_env *env, struct probe *p);
 
-void probe_set(struct probe *p, enum probe_state state, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void probe_set(struct probe *p, enum probe_state state, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void probe_means(struct probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void probe_fix(struct probe *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -66,13 +68,19 @@ bool probe_read(const char *path, char *ret, size_t size);
  * @mapped: write the id maps of @env->plan (which may move down a rung) and be root there; else the child is unmapped, with
  *          all capabilities in its user namespace when it has a new one
  *
- * Blocks until the child is gone, at most some seconds. Return: 0: @p is the child's answer; -errno: there was none: of clone(2), or
- * of what came after it, and @p says so.
+ * Blocks until the child is gone, at most some seconds. Return: 0: @p is the child's answer; 1: it gave none, and
+ * @p says why; -errno: of clone(2), there was no child, and @p says so.
  */
 int probe_clone(struct probe_env *env, uint64_t ns_flags, bool mapped, probe_fn *fn, struct probe *p);
 
-/* probe_in_child - the same in a new user namespace with id maps; when one of those cannot be had, says that as the result */
-void probe_in_child(struct probe_env *env, uint64_t ns_flags, probe_fn *fn, struct probe *p);
+/* probe_skip - PROBE_NO without a trial; @why: what is missing */
+void probe_skip(struct probe *p, const char *why);
+
+/**
+ * probe_in_child - the same in a new user namespace with id maps
+ * Return: was it tried?  When there are no user namespaces or maps to be had it is not, and @p says that.
+ */
+bool probe_in_child(struct probe_env *env, uint64_t ns_flags, probe_fn *fn, struct probe *p);
 
 /* The kernel and the user (core/probe_user.c); in this order, as later ones use what earlier ones found. */
 void probe_kernel(struct probe_env *env, struct probe *p);

@@ -74,7 +74,8 @@ static void read_mount(const char *line, struct cgroups *c)
     type += 3;
     if (!strncmp(type, "cgroup2 ", 8)) {
         /* The last one mounted over a point is the one in sight; of several points any will do. */
-        c->v2 = unescape(word[3], len[3], c->root, sizeof(c->root)) && unescape(word[4], len[4], c->point, sizeof(c->point));
+        c->v2 = unescape(word[3], len[3], c->root, sizeof(c->root)) &&
+                unescape(word[4], len[4], c->point, sizeof(c->point));
     } else if (!strncmp(type, "cgroup ", 7)) {
         c->v1 |= has_controller(type);
     }
@@ -135,7 +136,8 @@ static int use_cgroup(const char *folder)
     return r;
 }
 
-static const char delegate[] = "start it in a delegated cgroup: systemd-run --user --scope -p Delegate=yes rootlet run ...";
+static const char delegate[] =
+    "start it in a delegated cgroup: systemd-run --user --scope -p Delegate=yes rootlet run ...";
 
 static void say_v2(const struct cgroups *c, struct probe *p)
 {
@@ -143,7 +145,9 @@ static void say_v2(const struct cgroups *c, struct probe *p)
 
     int r = own_folder(c, folder);
     if (r < 0) {
-        probe_set(p, PROBE_PARTLY, "version 2, but the own cgroup '%.300s' is not in what is mounted at '%.100s'", c->own, c->point);
+        probe_set(p, PROBE_PARTLY,
+                  "version 2, but the own cgroup '%.300s' is not in what is mounted at '%.100s'", c->own,
+                  c->point);
         probe_fix(p, "mount the cgroup2 file system of the own cgroup namespace there");
         return;
     }
@@ -152,13 +156,16 @@ static void say_v2(const struct cgroups *c, struct probe *p)
     const char *names = controllers[0] ? controllers : "none";
     r = use_cgroup(folder);
     if (r < 0) {
-        probe_set(p, PROBE_PARTLY, "version 2, no child can be made in '%.200s': %s; controllers there: %s", folder, strerror(-r), names);
+        probe_set(p, PROBE_PARTLY, "version 2, no child can be made in '%.200s': %s; controllers there: %s",
+                  folder, strerror(-r), names);
         probe_fix(p, "%s", r == -EROFS ? "mount /sys/fs/cgroup writable in the container around" : delegate);
     } else if (!controllers[0]) {
-        probe_set(p, PROBE_PARTLY, "version 2, children can be made in '%.200s', but no controller is delegated", folder);
+        probe_set(p, PROBE_PARTLY,
+                  "version 2, children can be made in '%.200s', but no controller is delegated", folder);
         probe_fix(p, "%s", c->v1 ? "boot with cgroup_no_v1=all: version 1 holds the controllers" : delegate);
     } else {
-        probe_set(p, c->v1 ? PROBE_PARTLY : PROBE_OK, "version 2, children can be made in '%.200s'; controllers: %s", folder, names);
+        probe_set(p, c->v1 ? PROBE_PARTLY : PROBE_OK,
+                  "version 2, children can be made in '%.200s'; controllers: %s", folder, names);
     }
 }
 
@@ -186,5 +193,6 @@ void probe_cgroup(struct probe_env *env, struct probe *p)
         }
     }
     if (p->state != PROBE_OK)
-        probe_means(p, "run: goes without; spec --cgroup=delegated and engines inside run: no limits of memory, processor and processes");
+        probe_means(p, "run: goes without; spec --cgroup=delegated and engines inside run: no limits of "
+                       "memory, processor and processes");
 }

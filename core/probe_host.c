@@ -35,8 +35,7 @@ static void try_empty_root(struct probe_env *env, struct probe *p)
 
 void probe_empty_root(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, 0, try_empty_root, p);
-    if (p->state != PROBE_OK)
+    if (probe_in_child(env, 0, try_empty_root, p) && p->state != PROBE_OK)
         probe_means(p, "run, netd, forward: the network processes do not start without their sandbox");
 }
 
@@ -64,7 +63,8 @@ void probe_seccomp(struct probe_env *env, struct probe *p)
 {
     (void)probe_clone(env, 0, false, try_seccomp, p);
     if (p->state != PROBE_OK)
-        probe_means(p, "run, netd, forward: the network processes do not start without their sandbox (netd --enable-seccomp=false does)");
+        probe_means(p, "run, netd, forward: the network processes do not start without their sandbox (netd "
+                       "--enable-seccomp=false does)");
 }
 
 /* ---------------------------------------------------------------- directories */
@@ -88,7 +88,8 @@ void probe_state_dir(struct probe_env *env, struct probe *p)
     int r = statedir_open(NULL, &sd, &why);
     if (r == 0) {
         char *slash = strrchr(sd.path, '/');
-        probe_set(p, PROBE_OK, "can be made in %.*s", slash && slash != sd.path ? (int)(slash - sd.path) : 1, sd.path);
+        probe_set(p, PROBE_OK, "can be made in %.*s", slash && slash != sd.path ? (int)(slash - sd.path) : 1,
+                  sd.path);
         statedir_remove(&sd);
     }
     sigprocmask(SIG_SETMASK, &old, NULL);
@@ -130,8 +131,10 @@ void probe_runtime_dir(struct probe_env *env, struct probe *p)
     (void)env;
     if (!dir || !*dir) {
         probe_set(p, PROBE_PARTLY, "XDG_RUNTIME_DIR is not set");
-        probe_means(p, "run: its own state directory goes elsewhere; launchers like dockerd-rootless.sh refuse to start");
-        probe_fix(p, "log in by a session manager (as root: loginctl enable-linger USER), or set XDG_RUNTIME_DIR to a folder of your own, "
+        probe_means(p, "run: its own state directory goes elsewhere; launchers like dockerd-rootless.sh "
+                       "refuse to start");
+        probe_fix(p, "log in by a session manager (as root: loginctl enable-linger USER), or set "
+                     "XDG_RUNTIME_DIR to a folder of your own, "
                      "mode 0700, in a tmpfs");
         return;
     }
@@ -141,10 +144,12 @@ void probe_runtime_dir(struct probe_env *env, struct probe *p)
     if (r < 0) {
         probe_set(p, PROBE_NO, "no socket can be made in XDG_RUNTIME_DIR '%s': %s", dir, strerror(-r));
         probe_means(p, "run --state-dir: cannot be there; launchers like dockerd-rootless.sh cannot start");
-        probe_fix(p, r == -ENAMETOOLONG ? "take a shorter path (sockets have at most 107 bytes)"
-                                        : "set XDG_RUNTIME_DIR to a folder of your own, mode 0700, in a tmpfs");
+        probe_fix(p, r == -ENAMETOOLONG
+                         ? "take a shorter path (sockets have at most 107 bytes)"
+                         : "set XDG_RUNTIME_DIR to a folder of your own, mode 0700, in a tmpfs");
     } else if (stat(dir, &st) == 0 && (st.st_uid != geteuid() || (st.st_mode & 022))) {
-        probe_set(p, PROBE_PARTLY, "'%s' can be written to, but by others, too, or it is another user's", dir);
+        probe_set(p, PROBE_PARTLY, "'%s' can be written to, but by others, too, or it is another user's",
+                  dir);
         probe_means(p, "run --state-dir: others could put files in the place of an instance's");
         probe_fix(p, "set XDG_RUNTIME_DIR to a folder of your own, mode 0700");
     } else {

@@ -38,14 +38,19 @@ void probe_namespaces(struct probe_env *env, struct probe *p)
     };
     struct strbuf good = {0}, bad = {0}, options = {0};
 
-    for (size_t i = 0; i < array_size(kinds) && env->have_userns; i++) {
+    if (!env->have_userns) {
+        probe_skip(p, "they take a user namespace, and none can be made");
+        return;
+    }
+    for (size_t i = 0; i < array_size(kinds); i++) {
         struct probe one = {.state = PROBE_NO};
         int r = probe_clone(env, CLONE_NEWUSER | (uint64_t)(unsigned)kinds[i].flag, false, exist, &one);
         if (r == 0) {
             strbuf_addf(&good, "%s%s", good.len ? ", " : "", kinds[i].name);
             continue;
         }
-        strbuf_addf(&bad, "%sno %s (%s)", bad.len || good.len ? "; " : "", kinds[i].name, strerror(-r));
+        strbuf_addf(&bad, "%sno %s (%s)", bad.len || good.len ? "; " : "", kinds[i].name,
+                    r < 0 ? strerror(-r) : one.seen.text);
         strbuf_addf(&options, "%s%s", options.len ? ", " : "", kinds[i].option);
         if (r == -EINVAL && kinds[i].config)
             probe_fix_kernel(env, p, kinds[i].config, NULL);
@@ -54,10 +59,7 @@ void probe_namespaces(struct probe_env *env, struct probe *p)
         /* Without mounts of its own there is no instance. */
         p->state = kinds[i].flag == CLONE_NEWNS ? PROBE_NO : p->state == PROBE_NO ? PROBE_NO : PROBE_PARTLY;
     }
-    if (env->have_userns)
-        probe_set(p, p->state, "%s%s", good.s ? good.s : "", bad.s ? bad.s : "");
-    else
-        probe_set(p, PROBE_NO, "not tried: they take a user namespace, and none can be made");
+    probe_set(p, p->state, "%s%s", good.s ? good.s : "", bad.s ? bad.s : "");
     if (options.len)
         probe_means(p, "run: %s cannot work", options.s);
     strbuf_done(&good);
@@ -96,13 +98,15 @@ static void try_proc(struct probe_env *env, struct probe *p)
 
 void probe_proc(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, CLONE_NEWNS | CLONE_NEWPID, try_proc, p);
-    if (p->state == PROBE_OK)
+    if (!probe_in_child(env, CLONE_NEWNS | CLONE_NEWPID, try_proc, p) || p->state == PROBE_OK)
         return;
-    probe_means(p, p->state == PROBE_PARTLY ? "run --pidns: sysctls inside cannot be changed"
-                                            : "run --pidns: /proc inside shows the processes outside, and /proc/self is not there");
-    if (env->have_map && !p->fix.text[0])
-        probe_fix(p, "start the container around with an unmasked, writable /proc (docker, podman: --security-opt systempaths=unconfined or "
+    probe_means(p,
+                p->state == PROBE_PARTLY
+                    ? "run --pidns: sysctls inside cannot be changed"
+                    : "run --pidns: /proc inside shows the processes outside, and /proc/self is not there");
+    if (!p->fix.text[0])
+        probe_fix(p, "start the container around with an unmasked, writable /proc (docker, podman: "
+                     "--security-opt systempaths=unconfined or "
                      "unmask=ALL; Kubernetes: procMount: Unmasked)");
 }
 
@@ -116,13 +120,15 @@ static void try_sys(struct probe_env *env, struct probe *p)
 
 void probe_sys(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, CLONE_NEWNS | CLONE_NEWNET, try_sys, p);
-    if (p->state == PROBE_OK)
+    if (!probe_in_child(env, CLONE_NEWNS | CLONE_NEWNET, try_sys, p) || p->state == PROBE_OK)
         return;
-    probe_means(p, p->state == PROBE_PARTLY ? "run --net: /sys inside is read-only"
-                                            : "run --net: /sys/class/net inside shows the interfaces outside; spec: take --sys=rbind");
-    if (env->have_map && !p->fix.text[0])
-        probe_fix(p, "start the container around with an unmasked, writable /sys (docker, podman: --security-opt systempaths=unconfined or unmask=ALL)");
+    probe_means(
+        p, p->state == PROBE_PARTLY
+               ? "run --net: /sys inside is read-only"
+               : "run --net: /sys/class/net inside shows the interfaces outside; spec: take --sys=rbind");
+    if (!p->fix.text[0])
+        probe_fix(p, "start the container around with an unmasked, writable /sys (docker, podman: "
+                     "--security-opt systempaths=unconfined or unmask=ALL)");
 }
 
 /* ---------------------------------------------------------------- overlayfs */
@@ -177,7 +183,8 @@ static void try_overlay(struct probe_env *env, struct probe *p)
     (void)snprintf(options, sizeof(options), "%s,userxattr", layers);
     bool user_xattr = true;
     r = mount("overlay", "merged", "overlay", 0, options) < 0 ? -errno : 0;
-    if (r == -EINVAL) { /* before 5.11 there was no such option; some distributions' kernels allowed the mount all the same */
+    if (r ==
+        -EINVAL) { /* before 5.11 there was no such option; some distributions' kernels allowed the mount all the same */
         user_xattr = false;
         r = mount("overlay", "merged", "overlay", 0, layers) < 0 ? -errno : 0;
     }
@@ -191,15 +198,18 @@ static void try_overlay(struct probe_env *env, struct probe *p)
     }
     r = use_overlay();
     if (r < 0)
-        probe_set(p, PROBE_PARTLY, "can be mounted, but files of the lower layer cannot be changed or removed: %s", strerror(-r));
+        probe_set(p, PROBE_PARTLY,
+                  "can be mounted, but files of the lower layer cannot be changed or removed: %s",
+                  strerror(-r));
     else
-        probe_set(p, PROBE_OK, "can be mounted%s, and files of the lower layer changed and removed", user_xattr ? " with userxattr" : "");
+        probe_set(p, PROBE_OK, "can be mounted%s, and files of the lower layer changed and removed",
+                  user_xattr ? " with userxattr" : "");
 }
 
 void probe_overlay(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, CLONE_NEWNS, try_overlay, p);
-    if (p->state == PROBE_OK)
+    if (!probe_in_child(env, CLONE_NEWNS, try_overlay, p) || p->state == PROBE_OK)
         return;
-    probe_means(p, "run: a container engine inside has to take fuse-overlayfs or plain copies (storage driver vfs)");
+    probe_means(
+        p, "run: a container engine inside has to take fuse-overlayfs or plain copies (storage driver vfs)");
 }

@@ -75,17 +75,21 @@ static bool own_ids_unmapped(void)
     bool unmapped = false;
     uint32_t outer;
     for (int kind = SUBID_UID; m && kind <= SUBID_GID && !unmapped; kind++)
-        unmapped = idmap_read(0, (enum subid_kind)kind, m) == 0 &&
-                   idmap_to_outer(m, kind == SUBID_UID ? (uint32_t)geteuid() : (uint32_t)getegid(), &outer) < 0;
+        unmapped =
+            idmap_read(0, (enum subid_kind)kind, m) == 0 &&
+            idmap_to_outer(m, kind == SUBID_UID ? (uint32_t)geteuid() : (uint32_t)getegid(), &outer) < 0;
     free(m);
     return unmapped;
 }
 
 static void say_apparmor(struct probe *p, const char *before)
 {
-    probe_set(p, PROBE_NO, "%sAppArmor does not let unprivileged programs have one with power "
-                           "(kernel.apparmor_restrict_unprivileged_userns is 1)", before);
-    probe_fix(p, "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for rootlet with 'userns,'");
+    probe_set(p, PROBE_NO,
+              "%sAppArmor does not let unprivileged programs have one with power "
+              "(kernel.apparmor_restrict_unprivileged_userns is 1)",
+              before);
+    probe_fix(p, "as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile "
+                 "for rootlet with 'userns,'");
 }
 
 static const char restricted_by_apparmor[] = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
@@ -97,7 +101,8 @@ static void explain_eperm(int r, struct probe *p)
         probe_set(p, PROBE_NO, "kernel.unprivileged_userns_clone is 0: only root may make user namespaces");
         probe_fix(p, "as root: sysctl -w kernel.unprivileged_userns_clone=1");
     } else if (own_ids_unmapped()) {
-        probe_set(p, PROBE_NO, "the own uid %u or gid %u is not mapped in the user namespace around", geteuid(), getegid());
+        probe_set(p, PROBE_NO, "the own uid %u or gid %u is not mapped in the user namespace around",
+                  geteuid(), getegid());
         probe_fix(p, "map it there (unshare -r, or --userns=keep-id), or run as a user that is mapped");
     } else if (is_chroot()) {
         probe_set(p, PROBE_NO, "'/' is a chroot, and the kernel makes no user namespaces in one");
@@ -105,8 +110,11 @@ static void explain_eperm(int r, struct probe *p)
     } else if (!proc_has_cap(CAP_SYS_ADMIN) && is_one(restricted_by_apparmor, '1')) {
         say_apparmor(p, "");
     } else {
-        probe_set(p, PROBE_NO, "the kernel refuses: %s (a chroot into the root of a mount, or a security module)", strerror(-r));
-        probe_fix(p, "start it outside the chroot, or allow user namespaces in the policy of the security module (its log says more)");
+        probe_set(p, PROBE_NO,
+                  "the kernel refuses: %s (a chroot into the root of a mount, or a security module)",
+                  strerror(-r));
+        probe_fix(p, "start it outside the chroot, or allow user namespaces in the policy of the security "
+                     "module (its log says more)");
     }
 }
 
@@ -114,8 +122,11 @@ static void explain_limit(struct probe *p)
 {
     char text[32];
     if (!probe_read("/proc/sys/user/max_user_namespaces", text, sizeof(text)) || strcmp(text, "0")) {
-        probe_set(p, PROBE_NO, "there are too many already: user.max_user_namespaces is %s here, a user namespace around may allow "
-                               "fewer, and 32 can be nested", text[0] ? text : "not readable");
+        probe_set(p, PROBE_NO,
+                  "there are too many already: user.max_user_namespaces is %s here, a user namespace around "
+                  "may allow "
+                  "fewer, and 32 can be nested",
+                  text[0] ? text : "not readable");
         probe_fix(p, "end other containers, or as root: sysctl -w user.max_user_namespaces=63000");
         return;
     }
@@ -129,9 +140,11 @@ static void explain_refusal(struct probe_env *env, int r, struct probe *p)
     if (r == -ENOSPC || r == -EUSERS) {
         explain_limit(p);
     } else if (clone_is_filtered()) {
-        probe_set(p, PROBE_NO, "a seccomp filter of the container around does not allow it: %s", strerror(-r));
-        probe_fix(p, "start the container outside with a filter that allows clone and unshare with CLONE_NEWUSER "
-                     "(docker, podman: --security-opt seccomp=unconfined)");
+        probe_set(p, PROBE_NO, "a seccomp filter of the container around does not allow it: %s",
+                  strerror(-r));
+        probe_fix(
+            p, "start the container outside with a filter that allows clone and unshare with CLONE_NEWUSER "
+               "(docker, podman: --security-opt seccomp=unconfined)");
     } else if (r == -EPERM || r == -EACCES) {
         explain_eperm(r, p);
     } else {
@@ -153,11 +166,12 @@ static void use_power(struct probe_env *env, struct probe *p)
             say_apparmor(p, "one can be made, but is without power: ");
         } else {
             probe_set(p, PROBE_NO, "one can be made, but its root has no power: %s", strerror(-r));
-            probe_fix(p, "allow unshare and capabilities in user namespaces in the seccomp filter or security module of the container around");
+            probe_fix(p, "allow unshare and capabilities in user namespaces in the seccomp filter or "
+                         "security module of the container around");
         }
         return;
     }
-    probe_set(p, PROBE_OK, "%s", ns_is_initial_user() ? "can be made" : "can be made (nested in another)");
+    p->state = PROBE_OK;
 }
 
 void probe_userns(struct probe_env *env, struct probe *p)
@@ -166,8 +180,11 @@ void probe_userns(struct probe_env *env, struct probe *p)
     if (r < 0)
         explain_refusal(env, r, p);
     env->have_userns = p->state == PROBE_OK;
-    if (!env->have_userns)
-        probe_means(p, "run, copyup: cannot work at all; netd: only as root, or for a network namespace whose user namespace it may join");
+    if (env->have_userns)
+        probe_set(p, PROBE_OK, "can be made%s", ns_is_initial_user() ? "" : " (inside another)");
+    else
+        probe_means(p, "run, copyup: cannot work at all; netd: only as root, or for a network namespace "
+                       "whose user namespace it may join");
 }
 
 /* ---------------------------------------------------------------- id maps */
@@ -186,22 +203,31 @@ static void list_refused(const struct idmap_plan *plan, struct strbuf *b)
 {
     for (int i = 0; i < IDMAP_RUNGS; i++)
         if (plan->rung[i].state == RUNG_REFUSED)
-            strbuf_addf(b, "; not %s: %s", idmap_method_name((enum idmap_method)(IDMAP_DIRECT + i)), plan->rung[i].why.text);
+            strbuf_addf(b, "; not %s: %s", idmap_method_name((enum idmap_method)(IDMAP_DIRECT + i)),
+                        plan->rung[i].why.text);
 }
 
 static void say_map(const struct idmap_plan *plan, struct probe *p)
 {
     struct strbuf b = {0};
-    bool lesser = plan->warning.text[0] != '\0';
-    strbuf_addf(&b, "%s, %llu uids and %llu gids", idmap_method_name(plan->method), (unsigned long long)idmap_total(&plan->uids),
-                (unsigned long long)idmap_total(&plan->gids));
+    unsigned long long uids = idmap_total(&plan->uids), gids = idmap_total(&plan->gids);
+    if (uids == 1 && gids == 1)
+        strbuf_addf(&b, "%s, the own uid and gid alone", idmap_method_name(plan->method));
+    else
+        strbuf_addf(&b, "%s, %llu uids and %llu gids", idmap_method_name(plan->method), uids, gids);
     if (plan->dropped)
-        strbuf_addf(&b, " (%llu subordinate ids are not mapped here and left out)", (unsigned long long)plan->dropped);
+        strbuf_addf(&b, " (%llu subordinate ids are not mapped here and left out)",
+                    (unsigned long long)plan->dropped);
     list_refused(plan, &b);
+    bool lesser = uids == 1 || gids == 1 || plan->warning.text[0];
     probe_set(p, lesser ? PROBE_PARTLY : PROBE_OK, "%s", b.s ? b.s : "");
-    if (lesser)
-        probe_means(p, "run, copyup: %s", plan->warning.text);
     strbuf_done(&b);
+    if (plan->warning.text[0]) {
+        probe_means(p, "run, copyup: %s", plan->warning.text);
+    } else if (lesser) {
+        probe_means(p, "run, copyup: no other user or group exists inside, chown and setgroups fail");
+        probe_fix(p, "map more ids in the user namespace around, or start it outside of that");
+    }
 }
 
 void probe_idmap(struct probe_env *env, struct probe *p)
@@ -209,7 +235,7 @@ void probe_idmap(struct probe_env *env, struct probe *p)
     const struct idmap_request any = {.method = IDMAP_AUTO};
     struct reason why = {""};
     if (!env->have_userns) {
-        probe_set(p, PROBE_NO, "not tried: there is no user namespace to write maps for");
+        probe_skip(p, "there is no user namespace to write maps for");
         return;
     }
     int r = idmap_plan(&any, &env->plan, &why);
@@ -237,7 +263,7 @@ void probe_newuidmap(struct probe_env *env, struct probe *p)
     if (r < 0)
         probe_set(p, PROBE_NO, "not installed");
     if (r == 0 && !env->have_userns) {
-        probe_set(p, PROBE_PARTLY, "%s, %s; not tried: there is no user namespace", uid, gid);
+        probe_skip(p, "there is no user namespace to write maps for");
         return;
     }
     if (r == 0) {
@@ -256,7 +282,8 @@ void probe_newuidmap(struct probe_env *env, struct probe *p)
         probe_means(p, "not needed here: run writes the id maps itself");
         return;
     }
-    probe_means(p, "run, copyup: the only id inside is the own one; spec: runtimes cannot map more ids either");
+    probe_means(p,
+                "run, copyup: the only id inside is the own one; spec: runtimes cannot map more ids either");
     if (!why.text[0])
         probe_fix(p, "install newuidmap and newgidmap (package uidmap or shadow-utils)");
 }
@@ -276,8 +303,10 @@ void probe_getsubids(struct probe_env *env, struct probe *p)
         return;
     }
     probe_set(p, r == -ENODATA ? PROBE_PARTLY : PROBE_NO, "%s", why.text);
-    probe_means(p, "run --subid-source=dynamic: not possible; ranges of a directory service (nsswitch.conf, subid:) are not seen, "
+    probe_means(p, "run --subid-source=dynamic: not possible; ranges of a directory service (nsswitch.conf, "
+                   "subid:) are not seen, "
                    "/etc/subuid and /etc/subgid are read");
     if (r == -ENOENT)
-        probe_fix(p, "install getsubids (package uidmap or shadow-utils), if the ranges come from a directory service");
+        probe_fix(p, "install getsubids (package uidmap or shadow-utils), if the ranges come from a "
+                     "directory service");
 }

@@ -45,18 +45,18 @@ static void try_netns(struct probe_env *env, struct probe *p)
     }
     r = try_bind("127.0.0.1", 80);
     if (r < 0)
-        probe_set(p, PROBE_NO, "can be made, but no socket be bound to port 80 of its loopback: %s", strerror(-r));
+        probe_set(p, PROBE_NO, "can be made, but no socket be bound to port 80 of its loopback: %s",
+                  strerror(-r));
     else
         probe_set(p, PROBE_OK, "can be made, and used as its root");
 }
 
 void probe_netns(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, CLONE_NEWNET, try_netns, p);
-    if (p->state == PROBE_OK)
+    if (!probe_in_child(env, CLONE_NEWNET, try_netns, p) || p->state == PROBE_OK)
         return;
     probe_means(p, "run: only --net=host works; netd: has nothing to serve");
-    if (env->have_map && !p->fix.text[0])
+    if (!p->fix.text[0])
         probe_fix_kernel(env, p, "CONFIG_NET_NS", NULL);
 }
 
@@ -114,11 +114,14 @@ static void try_tap(struct probe_env *env, struct probe *p)
     if (r == -ENOENT || r == -ENODEV || r == -ENXIO) {
         probe_fix_kernel(env, p, "CONFIG_TUN", "tun");
         if (!p->fix.text[0])
-            probe_fix(p, "as root: mkdir -p /dev/net && mknod -m 666 /dev/net/tun c 10 200 (a container outside: start it with --device=/dev/net/tun)");
+            probe_fix(p, "as root: mkdir -p /dev/net && mknod -m 666 /dev/net/tun c 10 200 (a container "
+                         "outside: start it with --device=/dev/net/tun)");
     } else if (r == -EACCES) {
         probe_fix(p, "as root: chmod 666 /dev/net/tun");
     } else if (r == -EPERM) {
-        probe_fix(p, "start the container outside with --device=/dev/net/tun (its device filter does not allow it)");
+        probe_fix(
+            p,
+            "start the container outside with --device=/dev/net/tun (its device filter does not allow it)");
     }
 }
 
@@ -133,16 +136,14 @@ static void try_packet(struct probe_env *env, struct probe *p)
 
 void probe_tap(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, CLONE_NEWNET, try_tap, p);
-    if (p->state != PROBE_OK)
-        probe_means(p, "run, netd: the packet link has to do (--link=packet)");
+    if (probe_in_child(env, CLONE_NEWNET, try_tap, p) && p->state != PROBE_OK)
+        probe_means(p, "run, netd: the packet link is taken instead, if that works");
 }
 
 void probe_packet(struct probe_env *env, struct probe *p)
 {
-    probe_in_child(env, CLONE_NEWNET, try_packet, p);
-    if (p->state != PROBE_OK)
-        probe_means(p, "run, netd: work only where a tap can be made (--link=tap)");
+    if (probe_in_child(env, CLONE_NEWNET, try_packet, p) && p->state != PROBE_OK)
+        probe_means(p, "run, netd: work only if a tap can be made");
 }
 
 /* ---------------------------------------------------------------- ports */
@@ -169,15 +170,19 @@ void probe_low_ports(struct probe_env *env, struct probe *p)
     }
     bool known = probe_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) &&
                  parse_uint(text, 0, UINT16_MAX + 1, &start) == 0;
-    if (r == -EACCES && known && start > 1 && start <= LAST_LOW_PORT && try_ports((unsigned)start, LAST_LOW_PORT) == 0) {
+    if (r == -EACCES && known && start > 1 && start <= LAST_LOW_PORT &&
+        try_ports((unsigned)start, LAST_LOW_PORT) == 0) {
         probe_set(p, PROBE_PARTLY, "can be bound from %s on", text);
         probe_means(p, "run -p, forward, netd: cannot publish ports below %s on the host", text);
     } else {
-        probe_set(p, PROBE_NO, "cannot be bound: %s (no CAP_NET_BIND_SERVICE, and net.ipv4.ip_unprivileged_port_start is %s)",
-                  strerror(-r), known ? text : "not readable");
+        probe_set(
+            p, PROBE_NO,
+            "cannot be bound: %s (no CAP_NET_BIND_SERVICE, and net.ipv4.ip_unprivileged_port_start is %s)",
+            strerror(-r), known ? text : "not readable");
         probe_means(p, "run -p, forward, netd: cannot publish ports below 1024 on the host");
     }
-    probe_fix(p, "as root: sysctl -w net.ipv4.ip_unprivileged_port_start=0, or setcap cap_net_bind_service=ep on the rootlet executable");
+    probe_fix(p, "as root: sysctl -w net.ipv4.ip_unprivileged_port_start=0, or setcap "
+                 "cap_net_bind_service=ep on the rootlet executable");
 }
 
 /* ---------------------------------------------------------------- ping */
@@ -197,8 +202,9 @@ void probe_ping(struct probe_env *env, struct probe *p)
     for (char *c = range; *c; c++)
         if (*c == '\t')
             *c = ' ';
-    probe_set(p, PROBE_NO, "an ICMP socket cannot be opened: %s (net.ipv4.ping_group_range is %s, the own group %u)", strerror(-r), range,
-              getegid());
+    probe_set(p, PROBE_NO,
+              "an ICMP socket cannot be opened: %s (net.ipv4.ping_group_range is %s, the own group %u)",
+              strerror(-r), range, getegid());
     probe_means(p, "run, netd: ping from inside gets no answer from hosts outside");
     if (r == -EACCES || r == -EPERM)
         probe_fix(p, "as root: sysctl -w net.ipv4.ping_group_range='0 2147483647'");
@@ -220,8 +226,11 @@ void probe_resolv_conf(struct probe_env *env, struct probe *p)
     int r = resolv_read(&conf);
     if (r < 0 || missing) {
         probe_set(p, r < 0 ? PROBE_NO : PROBE_PARTLY, "cannot be read: %s", strerror(r < 0 ? -r : error));
-        probe_means(p, r < 0 ? "run, netd: the network process does not start"
-                             : "run, netd: names inside are looked up at the host's own 127.0.0.1, if there is a server");
+        probe_means(
+            p,
+            r < 0
+                ? "run, netd: the network process does not start"
+                : "run, netd: names inside are looked up at the host's own 127.0.0.1, if there is a server");
         probe_fix(p, "as root: write 'nameserver ADDRESS' into /etc/resolv.conf, readable by all");
         return;
     }

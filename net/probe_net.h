@@ -4,9 +4,10 @@
 
 #include "core/probe.h"
 
-void probe_netns(struct probe_env *env, struct probe *p);       /* a network namespace with its own loopback */
-void probe_tap(struct probe_env *env, struct probe *p);         /* each link: made, configured, and a frame taken out of it */
+void probe_netns(struct probe_env *env, struct probe *p); /* a network namespace with its own loopback */
+void probe_tap(struct probe_env *env,
+               struct probe *p); /* each link: made, configured, and a frame taken out of it */
 void probe_packet(struct probe_env *env, struct probe *p);
-void probe_low_ports(struct probe_env *env, struct probe *p);   /* ports below 1024, on the host's loopback */
+void probe_low_ports(struct probe_env *env, struct probe *p); /* ports below 1024, on the host's loopback */
 void probe_ping(struct probe_env *env, struct probe *p);
 void probe_resolv_conf(struct probe_env *env, struct probe *p);
