@@ -63,21 +63,21 @@ void probe_netns(struct probe_env *env, struct probe *p)
 /* ---------------------------------------------------------------- links */
 
 /* A datagram to the gateway makes the kernel ask for its hardware address: a frame comes out of the link. */
-static int take_frame(const struct link *l, const struct addrplan *plan)
+static int take_frame(int link_fd, const struct addrplan *plan)
 {
     unsigned char frame[LINK_MTU + 64];
     const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = plan->gateway};
     fd_auto int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (s < 0 || sendto(s, "?", 1, 0, (const struct sockaddr *)&to, sizeof(to)) < 0)
         return -errno;
-    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+    struct pollfd p = {.fd = link_fd, .events = POLLIN};
     int n;
     do
         n = poll(&p, 1, FRAME_TIMEOUT_MS);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n < 0 ? -errno : -ETIMEDOUT;
-    return read(l->fd, frame, sizeof(frame)) < 14 ? -EIO : 0;
+    return read(link_fd, frame, sizeof(frame)) < 14 ? -EIO : 0;
 }
 
 /* The error of the link's making is in the return value, for what the kernel's configuration says about it. */
@@ -94,13 +94,13 @@ static int use_link(enum link_kind kind, struct probe *p)
         probe_set(p, PROBE_NO, "%s", why.text);
         return r;
     }
-    fd_auto int fd = l.fd; /* closed with this scope */
+    fd_auto int fd = l.fd;
     r = link_configure(&l, &plan, &why);
     if (r < 0) {
         probe_set(p, PROBE_NO, "can be made, but not configured: %s", why.text);
         return 0;
     }
-    r = take_frame(&l, &plan);
+    r = take_frame(fd, &plan);
     if (r < 0)
         probe_set(p, PROBE_NO, "can be made, but no frame comes out of it: %s", strerror(-r));
     else

@@ -172,19 +172,26 @@ run rootlet check
 probe_is tap-link '^no .*Permission denied.*fix: as root: chmod 666 /dev/net/tun' 'a tap that only root may open'
 chmod 666 /dev/net/tun
 
-# The kernel's configuration explains: a pretended one.
-printf '# CONFIG_TUN is not set\nCONFIG_VETH=m\n' | gzip >"$tap_dir/config.gz"
-cat >"$tap_dir/pretend" <<END
-mount --bind "$tap_dir/config.gz" /proc/config.gz && rm /dev/net/tun && exec as-user rootlet check
+# The kernel's configuration explains: a pretended one, with no module of that name loaded.
+printf '# CONFIG_TUN is not set\n' >"$tap_dir/config"
+gzip <"$tap_dir/config" >"$tap_dir/config.gz"
+cat >"$tap_dir/pretend" <<'END'
+mount -t tmpfs -o mode=755 tmpfs /sys/module && mount -t tmpfs -o mode=755 tmpfs /dev/net && mount -t tmpfs -o mode=755 tmpfs /boot || exit 9
+if [ -e /proc/config.gz ]; then mount --bind "$1" /proc/config.gz || exit 9; fi
+if [ -n "$2" ]; then printf '%s\n' "$2" >"/boot/config-$(uname -r)"; fi
+exec as-user rootlet check
 END
+who=root
 if [ -e /proc/config.gz ]; then
-    mknod -m 666 /dev/net/again c 10 200
-    who=root
-    run unshare --mount sh "$tap_dir/pretend"
-    mv /dev/net/again /dev/net/tun
-    # Where the running kernel has it built in, the module's folder may say that it is there all the same.
-    [ -e /sys/module/tun ] || probe_is tap-link 'fix: take a kernel with CONFIG_TUN \(/proc/config.gz says that it is off\)' 'a kernel without CONFIG_TUN'
+    run unshare --mount sh "$tap_dir/pretend" "$tap_dir/config.gz" ''
+    probe_is tap-link 'fix: take a kernel with CONFIG_TUN \(/proc/config.gz says that it is off\)' 'a kernel without CONFIG_TUN'
 fi
+run unshare --mount sh "$tap_dir/pretend" "$tap_dir/config" 'CONFIG_TUN=m'
+probe_is kernel '^ok .*configuration in /boot/config-' 'a configuration in /boot, and one in /proc that is no gzip'
+probe_is tap-link 'fix: as root of the machine: modprobe tun \(CONFIG_TUN is a module\)' 'a kernel with CONFIG_TUN as a module'
+run unshare --mount sh "$tap_dir/pretend" "$tap_dir/config" ''
+probe_is kernel '^ok .*configuration not readable' 'no configuration'
+probe_is tap-link 'fix: as root of the machine: modprobe tun \(or the kernel lacks CONFIG_TUN\)' 'and what may be, then'
 
 # A /proc with something over it, as container engines have it: nobody below gets a fresh one. All of them have to be like that.
 cat >"$tap_dir/mask" <<'END'
