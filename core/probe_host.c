@@ -41,7 +41,12 @@ void probe_empty_root(struct probe_env *env, struct probe *p)
 
 static void try_seccomp(struct probe_env *env, struct probe *p)
 {
-    static const int calls[] = {__NR_sendmsg, __NR_exit_group, __NR_exit, __NR_futex, __NR_write};
+    static const int calls[] = {
+        __NR_sendmsg,     __NR_exit_group, __NR_exit, __NR_futex, __NR_write,
+#ifdef __SANITIZE_ADDRESS__
+        __NR_sigaltstack, /* AddressSanitizer asks for it before each function that does not return: _exit() */
+#endif
+    };
     int r = sandbox_lock();
     if (r < 0) {
         probe_set(p, PROBE_NO, "cannot set no_new_privs: %s", strerror(-r));
