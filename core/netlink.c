@@ -57,7 +57,7 @@ void nl_begin(struct nl_buf *b, uint16_t type, uint16_t flags, const void *fixed
     h->nlmsg_type = type;
     h->nlmsg_flags = flags | NLM_F_REQUEST;
     void *p = grow(b, len);
-    if (p)
+    if (p && len)
         memcpy(p, fixed, len);
     finish(b);
 }
