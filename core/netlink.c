@@ -293,7 +293,8 @@ int nl_talk(int fd, struct nl_buf *b, nl_msg_fn *fn, void *arg, struct reason *w
     if (sent < 0)
         return -errno;
 
-    unsigned char buf[32768]; /* what the kernel's dumps are cut to (NLMSG_GOODSIZE at most, 32 KiB since 4.9) */
+    unsigned char
+        buf[32768]; /* what the kernel's dumps are cut to (NLMSG_GOODSIZE at most, 32 KiB since 4.9) */
     for (;;) {
         ssize_t n = receive(fd, buf, sizeof(buf));
         if (n < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames of the guest. */
-#include "net/frame.c"
+#include "net/frame.c" // NOLINT(bugprone-suspicious-include)
 
 #include <stdlib.h>
 
@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (v == FRAME_DNS)
         frame_build_udp(&u, out, sizeof(out));
-    if (v == FRAME_DNS_TCP && frame_dnat(f, size, 4444, 6666) && frame_check(&plan, true, f, size, &u) != FRAME_DROP)
+    if (v == FRAME_DNS_TCP && frame_dnat(f, size, 4444, 6666) &&
+        frame_check(&plan, true, f, size, &u) != FRAME_DROP)
         abort(); /* a guest that sends this itself must not get through */
     if (size)
         memcpy(f, data, size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of the kernel, as far as they could be anything: messages, attributes, links and addresses. */
-#include "core/netlink.c"
-#include "core/rtnl.c"
+#include "core/netlink.c" // NOLINT(bugprone-suspicious-include)
+#include "core/rtnl.c"    // NOLINT(bugprone-suspicious-include)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

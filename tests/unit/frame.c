@@ -35,7 +35,8 @@ static bool sums_hold(const unsigned char *f, size_t len)
 }
 
 /* A TCP or UDP packet with @n bytes of payload. */
-static size_t packet(unsigned char *f, uint8_t proto, const char *src, const char *dst, uint16_t port, size_t n)
+static size_t packet(unsigned char *f, uint8_t proto, const char *src, const char *dst, uint16_t port,
+                     size_t n)
 {
     bool v6 = strchr(src, ':');
     size_t hdr = v6 ? 40 : 20, l4 = (proto == IPPROTO_TCP ? 20 : 8) + n;
@@ -95,7 +96,8 @@ static void test_destinations(void)
         is_int(check(f, packet(f, IPPROTO_UDP, t[i].src, t[i].dst, 80, 4)), t[i].want, "UDP to %s", t[i].dst);
     }
     plan.ipv6 = false;
-    is_int(check(f, packet(f, IPPROTO_TCP, "fd00::100", "2001:db8::1", 80, 0)), FRAME_DROP, "no IPv6 where there is none");
+    is_int(check(f, packet(f, IPPROTO_TCP, "fd00::100", "2001:db8::1", 80, 0)), FRAME_DROP,
+           "no IPv6 where there is none");
     plan.ipv6 = true;
 }
 
@@ -131,7 +133,8 @@ static void test_dns(void)
         struct frame_udp u = {0}, back;
         size_t len = packet(f, IPPROTO_UDP, ends[i][0], ends[i][1], 53, 33);
         is_int(frame_check(&plan, true, f, len, &u), FRAME_DNS, "a query to %s", ends[i][1]);
-        ok(u.v6 == (i == 1) && u.src_port == 40000 && u.dst_port == 53 && u.len == 33, "its ports and length");
+        ok(u.v6 == (i == 1) && u.src_port == 40000 && u.dst_port == 53 && u.len == 33,
+           "its ports and length");
         ok(u.data[0] == 0 && u.data[32] == 32 && u.src_mac[5] == 1, "its bytes, and who sent it");
         is_int(frame_check(&plan, false, f, len, &back), FRAME_PASS, "is the stack's where DNS is off");
         f[len - 1] ^= 1;
@@ -139,8 +142,10 @@ static void test_dns(void)
         f[len - 1] ^= 1;
         size_t sum = i ? 14 + 40 + 6 : 14 + 20 + 6;
         put(f + sum, 0);
-        is_int(check(f, len), i ? FRAME_DROP : FRAME_DNS, "without one it %s", i ? "is nobody's" : "is taken");
-        is_int(check(f, packet(f, IPPROTO_UDP, ends[i][0], ends[i][1], 54, 33)), FRAME_PASS, "another port is the stack's");
+        is_int(check(f, len), i ? FRAME_DROP : FRAME_DNS, "without one it %s",
+               i ? "is nobody's" : "is taken");
+        is_int(check(f, packet(f, IPPROTO_UDP, ends[i][0], ends[i][1], 54, 33)), FRAME_PASS,
+               "another port is the stack's");
 
         u.data = (const unsigned char *)"answer!";
         u.len = 7;
@@ -164,7 +169,8 @@ static void test_dns_tcp(void)
         size_t hdr = i ? 40 : 20, len = packet(f, IPPROTO_TCP, ends[i][0], ends[i][1], 53, 5);
         is_int(check(f, len), FRAME_DNS_TCP, "TCP to port 53 of %s", ends[i][1]);
         memcpy(g, f, len);
-        ok(!frame_dnat(g, len, i ? 4000 : 0, i ? 0 : 4000) && !memcmp(f, g, len), "without a port nothing is changed");
+        ok(!frame_dnat(g, len, i ? 4000 : 0, i ? 0 : 4000) && !memcmp(f, g, len),
+           "without a port nothing is changed");
         ok(frame_dnat(g, len, 4444, 6666), "is led to the loopback");
         ok(sums_hold(g, len), "with good checksums");
         is_int(g[14 + hdr + 2] << 8 | g[14 + hdr + 3], i ? 6666 : 4444, "to the port of that family");
@@ -183,7 +189,8 @@ static void test_dns_tcp(void)
         ok(frame_snat(&plan, g, len, 4444, 6666), "gets its source back");
         ok(sums_hold(g, len) && !frame_from_loopback(g, len), "with good checksums");
         is_int(g[14 + hdr] << 8 | g[14 + hdr + 1], 53, "port 53");
-        ok(!memcmp(g + 14 + (i ? 8 : 12), i ? (const void *)&plan.dns6 : (const void *)&plan.dns, i ? 16 : 4), "of the DNS server");
+        ok(!memcmp(g + 14 + (i ? 8 : 12), i ? (const void *)&plan.dns6 : (const void *)&plan.dns, i ? 16 : 4),
+           "of the DNS server");
     }
 }
 

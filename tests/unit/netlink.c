@@ -78,9 +78,11 @@ static void test_overflow(void)
 }
 
 /* A message into @p; returns its padded length. */
-static size_t message(unsigned char *p, uint16_t type, uint16_t flags, uint32_t seq, const void *payload, size_t len)
+static size_t message(unsigned char *p, uint16_t type, uint16_t flags, uint32_t seq, const void *payload,
+                      size_t len)
 {
-    const struct nlmsghdr h = {.nlmsg_len = (uint32_t)(sizeof(h) + len), .nlmsg_type = type, .nlmsg_flags = flags, .nlmsg_seq = seq};
+    const struct nlmsghdr h = {
+        .nlmsg_len = (uint32_t)(sizeof(h) + len), .nlmsg_type = type, .nlmsg_flags = flags, .nlmsg_seq = seq};
     memcpy(p, &h, sizeof(h));
     if (len)
         memcpy(p + sizeof(h), payload, len);
@@ -121,7 +123,9 @@ static void test_ext_ack(void)
         struct nlmsgerr e;
         struct nlattr a;
         char text[8];
-    } m = {{.error = -EINVAL, .msg = {.nlmsg_len = 100}}, {.nla_len = 4 + 8, .nla_type = NLMSGERR_ATTR_MSG}, "too bad"};
+    } m = {{.error = -EINVAL, .msg = {.nlmsg_len = 100}},
+           {.nla_len = 4 + 8, .nla_type = NLMSGERR_ATTR_MSG},
+           "too bad"};
     struct reason why = {""};
     size_t n = message(buf, NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, 5, &m, sizeof(m));
     is_int(nl_parse(buf, n, 5, NULL, NULL, &why), -EINVAL, "an error with words");

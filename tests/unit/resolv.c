@@ -32,7 +32,8 @@ static void test_parse(void)
     is_str(server(&r, 1), "[2001:db8::1]:53", "IPv6, with something behind it");
     ok(r.servers[2].in6.sin6_scope_id > 0, "an address with a zone");
     is_str(server(&r, 3), "127.0.0.53:53", "the last line, without newline");
-    is_str(r.rest, "search a.example b.example\noptions ndots:2\ndomain example\n", "what the guest keeps of it");
+    is_str(r.rest, "search a.example b.example\noptions ndots:2\ndomain example\n",
+           "what the guest keeps of it");
     resolv_done(&r);
     resolv_done(&r);
     is_int(r.n, 0, "done twice is no harm");
