@@ -67,24 +67,31 @@ struct options {
 static const struct opt table[] = {
     {.help = "Interface"},
     {"configure", 'c', OPT_FLAG, AT(configure), NULL, "bring the interface up: lo, address, default route"},
-    {"mtu", 'm', OPT_UINT, AT(mtu), "N", "MTU of the interface (default 1500, at most 65521)", .min = 68, .max = MAX_MTU},
+    {"mtu", 'm', OPT_UINT, AT(mtu), "N", "MTU of the interface (default 1500, at most 65521)", .min = 68,
+     .max = MAX_MTU},
     {"enable-ipv6", '6', OPT_FLAG, AT(ipv6), NULL, "IPv6 too: fd00::/64"},
     {"cidr", 0, OPT_STR, AT(cidr), "A.B.C.0/N", "the guest's network (default 10.0.2.0/24, prefix 1 to 25)"},
     {"macaddress", 0, OPT_STR, AT(mac), "MAC", "hardware address of the interface (only with --configure)"},
-    {"link", 0, OPT_ENUM, AT(link), NULL, "tap, or packet: a veth pair, where there is no /dev/net/tun", .values = link_kind_names},
+    {"link", 0, OPT_ENUM, AT(link), NULL, "tap, or packet: a veth pair, where there is no /dev/net/tun",
+     .values = link_kind_names},
     {.help = "Target"},
     {"netns-type", 0, OPT_ENUM, AT(netns_type), NULL, "what the target is", .values = netns_types},
     {"userns-path", 0, OPT_STR, AT(userns), "PATH", "user namespace to join first"},
-    {"target-type", 0, OPT_ENUM, AT(target_type), NULL, "kind of network (only netns)", .values = target_types},
+    {"target-type", 0, OPT_ENUM, AT(target_type), NULL, "kind of network (only netns)",
+     .values = target_types},
     {.help = "Host"},
-    {"disable-host-loopback", 0, OPT_FLAG, AT(disable_loopback), NULL, "no way to the host's 127.0.0.1 by the gateway's address"},
-    {"host-loopback", 0, OPT_FLAG, AT(host_loopback), NULL, "let the gateway's address lead to the host's 127.0.0.1"},
+    {"disable-host-loopback", 0, OPT_FLAG, AT(disable_loopback), NULL,
+     "no way to the host's 127.0.0.1 by the gateway's address"},
+    {"host-loopback", 0, OPT_FLAG, AT(host_loopback), NULL,
+     "let the gateway's address lead to the host's 127.0.0.1"},
     {"disable-dns", 0, OPT_FLAG, AT(disable_dns), NULL, "no DNS server at the third address"},
     {"outbound-addr", 0, OPT_STR, AT(outbound), "IPv4|IFACE", "source address of what goes out"},
     {"outbound-addr6", 0, OPT_STR, AT(outbound6), "IPv6|IFACE", "the same for IPv6"},
     {.help = "Control"},
-    {"exit-fd", 'e', OPT_UINT, AT(exit_fd), "FD", "end when the other end of FD is closed", .max = 1 << 20, .seen_offset = AT(have_exit)},
-    {"ready-fd", 'r', OPT_UINT, AT(ready_fd), "FD", "write \"1\" to FD when the network is up", .max = 1 << 20, .seen_offset = AT(have_ready)},
+    {"exit-fd", 'e', OPT_UINT, AT(exit_fd), "FD", "end when the other end of FD is closed", .max = 1 << 20,
+     .seen_offset = AT(have_exit)},
+    {"ready-fd", 'r', OPT_UINT, AT(ready_fd), "FD", "write \"1\" to FD when the network is up",
+     .max = 1 << 20, .seen_offset = AT(have_ready)},
     {"api-socket", 'a', OPT_STR, AT(api), "PATH", "serve the port forwarding API here"},
     {.help = "Sandbox (always on)"},
     {"enable-sandbox", 0, OPT_FLAG, AT(sandbox), NULL, "insist on an empty root (=false: none)"},
@@ -104,8 +111,9 @@ static int help(const char *called, bool alias)
            "User-mode network for an unprivileged network namespace.\n\n",
            alias ? "" : "rootlet ", called);
     opt_help(stdout, table);
-    printf("\n%s\n", alias ? "The host's loopback addresses can be reached unless --disable-host-loopback is given."
-                           : "The interface is configured unless --configure=false is given.");
+    printf("\n%s\n",
+           alias ? "The host's loopback addresses can be reached unless --disable-host-loopback is given."
+                 : "The interface is configured unless --configure=false is given.");
     return fflush(stdout) ? 1 : 0;
 }
 
@@ -221,7 +229,9 @@ static int open_pid(const char *text, struct target *t)
     t->netns = ns_open(pid, "net");
     if (t->netns < 0)
         return log_errno(t->netns, "cannot open the network namespace of process %s%s", text,
-                         t->netns == -ENOENT ? " (is it still running?)" : t->netns == -EACCES ? " (it is not yours)" : "");
+                         t->netns == -ENOENT   ? " (is it still running?)"
+                         : t->netns == -EACCES ? " (it is not yours)"
+                                               : "");
     t->userns = ns_open(pid, "user");
     if (t->userns < 0)
         return log_errno(t->userns, "cannot open the user namespace of process %s", text);
@@ -262,8 +272,8 @@ struct made {
     char ifname[IFNAMSIZ];
 };
 
-static int make_link(const struct options *o, const struct netd_config *c, const struct target *t, const char *ifname,
-                     struct link *ret)
+static int make_link(const struct options *o, const struct netd_config *c, const struct target *t,
+                     const char *ifname, struct link *ret)
 {
     struct reason why = {""};
     uint8_t mac[6];
@@ -278,10 +288,11 @@ static int make_link(const struct options *o, const struct netd_config *c, const
     }
     r = ns_join(t->netns, CLONE_NEWNET);
     if (r < 0)
-        return log_errno(r, "cannot join the network namespace of '%s'%s", t->name,
-                         r == -EPERM    ? " (run this as the user who made it, or name its user namespace with --userns-path)"
-                         : r == -EINVAL ? " (it is no network namespace)"
-                                        : "");
+        return log_errno(
+            r, "cannot join the network namespace of '%s'%s", t->name,
+            r == -EPERM ? " (run this as the user who made it, or name its user namespace with --userns-path)"
+            : r == -EINVAL ? " (it is no network namespace)"
+                           : "");
     r = link_create((enum link_kind)o->link, ifname, c->plan.mtu, o->mac ? mac : NULL, -1, ret, &why);
     if (r == 0 && o->configure)
         r = link_configure(ret, &c->plan, &why);
@@ -290,7 +301,8 @@ static int make_link(const struct options *o, const struct netd_config *c, const
     return r;
 }
 
-static int helper(const struct options *o, const struct netd_config *c, const struct target *t, const char *ifname, int sync)
+static int helper(const struct options *o, const struct netd_config *c, const struct target *t,
+                  const char *ifname, int sync)
 {
     struct link l = {.fd = -1};
     int r = make_link(o, c, t, ifname, &l);
@@ -325,7 +337,8 @@ static int take_link(int sync, struct netd_config *c)
     return 0;
 }
 
-static int get_link(const struct options *o, const struct target *t, const char *ifname, struct netd_config *c)
+static int get_link(const struct options *o, const struct target *t, const char *ifname,
+                    struct netd_config *c)
 {
     int sv[2], pidfd = -1;
     int r = sync_pair(sv);
@@ -357,7 +370,8 @@ static int listen_api(const char *path)
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct stat st;
     if (strlen(path) >= sizeof(a.sun_path)) {
-        log_error("the path of the API socket is too long (at most %zu bytes): '%s'", sizeof(a.sun_path) - 1, path);
+        log_error("the path of the API socket is too long (at most %zu bytes): '%s'", sizeof(a.sun_path) - 1,
+                  path);
         return -ENAMETOOLONG;
     }
     memcpy(a.sun_path, path, strlen(path) + 1);
@@ -472,8 +486,9 @@ static int netd_main(int argc, char **argv)
         return version(alias);
     log_set_debug(o.debug);
     if (argc - first < 1 || argc - first > 2) {
-        log_error("%s (see --help)", argc - first < 1 ? "which namespace? give a PID, a PATH with --netns-type=path, or an FD"
-                                                      : "too many arguments: PID|PATH|FD [TAPNAME]");
+        log_error("%s (see --help)",
+                  argc - first < 1 ? "which namespace? give a PID, a PATH with --netns-type=path, or an FD"
+                                   : "too many arguments: PID|PATH|FD [TAPNAME]");
         return 1;
     }
     return run(&o, alias, argv + first);

@@ -57,7 +57,7 @@ void nl_begin(struct nl_buf *b, uint16_t type, uint16_t flags, const void *fixed
     h->nlmsg_type = type;
     h->nlmsg_flags = flags | NLM_F_REQUEST;
     void *p = grow(b, len);
-    if (p)
+    if (p && len)
         memcpy(p, fixed, len);
     finish(b);
 }
@@ -293,7 +293,8 @@ int nl_talk(int fd, struct nl_buf *b, nl_msg_fn *fn, void *arg, struct reason *w
     if (sent < 0)
         return -errno;
 
-    unsigned char buf[32768]; /* what the kernel's dumps are cut to (NLMSG_GOODSIZE at most, 32 KiB since 4.9) */
+    unsigned char
+        buf[32768]; /* what the kernel's dumps are cut to (NLMSG_GOODSIZE at most, 32 KiB since 4.9) */
     for (;;) {
         ssize_t n = receive(fd, buf, sizeof(buf));
         if (n < 0)

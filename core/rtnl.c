@@ -159,7 +159,8 @@ int rtnl_addr_add(int nl, unsigned ifindex, int family, const void *addr, unsign
     return nl_talk(nl, &b, NULL, NULL, why);
 }
 
-int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway, const void *src, struct reason *why)
+int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway, const void *src,
+                       struct reason *why)
 {
     struct nl_buf b;
     const struct rtmsg info = {

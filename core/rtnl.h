@@ -26,9 +26,9 @@ int rtnl_link_get(int nl, const char *name, unsigned ifindex, struct rtnl_link *
 struct rtnl_change {
     bool up;
     uint32_t mtu;
-    const uint8_t *mac;      /* 6 bytes */
-    const char *name;        /* a new one */
-    bool no_ipv6_autoconf;   /* no link-local address is made (IN6_ADDR_GEN_MODE_NONE) */
+    const uint8_t *mac;    /* 6 bytes */
+    const char *name;      /* a new one */
+    bool no_ipv6_autoconf; /* no link-local address is made (IN6_ADDR_GEN_MODE_NONE) */
 };
 int rtnl_link_set(int nl, unsigned ifindex, const struct rtnl_change *c, struct reason *why);
 
@@ -43,10 +43,12 @@ int rtnl_veth_add(int nl, const char *peer, const char *name, int netns_fd, uint
 int rtnl_link_del(int nl, unsigned ifindex, struct reason *why);
 
 /* rtnl_addr_add - @addr: in_addr or in6_addr by @family. IPv6 addresses skip duplicate address detection (usable at once). */
-int rtnl_addr_add(int nl, unsigned ifindex, int family, const void *addr, unsigned prefix, struct reason *why);
+int rtnl_addr_add(int nl, unsigned ifindex, int family, const void *addr, unsigned prefix,
+                  struct reason *why);
 
 /* rtnl_route_default - default route through @gateway; @src: preferred source, may be NULL. */
-int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway, const void *src, struct reason *why);
+int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway, const void *src,
+                       struct reason *why);
 
 /* rtnl_addr_find - the first global address of a family on the host, or on @ifindex when it is not 0. -ENOENT: none. @ret: in_addr or in6_addr. */
 int rtnl_addr_find(int nl, unsigned ifindex, int family, void *ret);

@@ -119,7 +119,8 @@ int addrplan_set_cidr(struct addrplan *p, const char *cidr, struct reason *why)
     while (max > 1 && (UINT32_MAX >> max) <= (o->guest > o->dhcp_start ? o->guest : o->dhcp_start))
         max--;
     if (prefix < 1 || prefix > max)
-        return reason_set(why, -EINVAL, "prefix /%u of '%s' is not in 1..%u (the guest gets the %uth address)", prefix,
+        return reason_set(why, -EINVAL,
+                          "prefix /%u of '%s' is not in 1..%u (the guest gets the %uth address)", prefix,
                           cidr, max, o->guest);
     network.s_addr = a.s_addr & htonl(UINT32_MAX << (32 - prefix));
     if (network.s_addr != a.s_addr) {
@@ -127,9 +128,11 @@ int addrplan_set_cidr(struct addrplan *p, const char *cidr, struct reason *why)
         inet_ntop(AF_INET, &network, right, sizeof(right));
         return reason_set(why, -EINVAL, "'%s' is not a network address; use %s/%u", cidr, right, prefix);
     }
-    uint32_t first = ntohl(network.s_addr);
-    if (first >> 24 == 0 || first >> 24 == 127 || first >= 0xe0000000u)
-        return reason_set(why, -EINVAL, "'%s' is no network that hosts can live in; use a private one such as 10.0.2.0/24",
+    /* Not "this network", loopback or multicast and above, nor any part of them. */
+    uint32_t first = ntohl(network.s_addr), last = first | UINT32_MAX >> prefix;
+    if (first >> 24 == 0 || (first >> 24 <= 127 && last >> 24 >= 127) || last >= 0xe0000000u)
+        return reason_set(why, -EINVAL,
+                          "'%s' is no network that hosts can live in; use a private one such as 10.0.2.0/24",
                           cidr);
     place(p, o, network, prefix);
     return 0;

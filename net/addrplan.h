@@ -21,7 +21,8 @@ enum net_driver {
     NET_GVISOR,
     NET_DRIVER_MAX
 };
-extern const char *const net_driver_names[]; /* by enum net_driver, NULL-terminated: "host", "none", "slirp4netns"... */
+extern const char
+    *const net_driver_names[]; /* by enum net_driver, NULL-terminated: "host", "none", "slirp4netns"... */
 
 struct addrplan {
     enum net_driver driver;

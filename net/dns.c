@@ -33,7 +33,8 @@ enum {
     RCODE_REFUSED = 5,
 };
 
-struct try {
+struct
+try {
     struct watch w; /* fd -1: not asked, or done */
     struct query *query;
     unsigned server;
@@ -44,7 +45,7 @@ struct query {
     struct query *prev, *next; /* newest first */
     struct timer timer;
     uint64_t give_up;
-    struct frame_udp from;     /* .data is not used */
+    struct frame_udp from; /* .data is not used */
     unsigned char client_id[2];
     unsigned n_servers, n_tried, n_open;
     union sockaddr_ip servers[RESOLV_MAX_SERVERS]; /* in the order of asking */
@@ -142,7 +143,7 @@ static void reply_failure(struct query *q)
 {
     unsigned char *m = q->dns->message;
     memcpy(m, q->data, q->question);
-    m[2] = (unsigned char)(0x80 | (q->data[2] & 0x79)); /* QR; opcode and RD as asked */
+    m[2] = (unsigned char)(0x80 | (q->data[2] & 0x79));       /* QR; opcode and RD as asked */
     m[3] = q->failed ? q->failure[3] : 0x80 | RCODE_SERVFAIL; /* RA */
     memset(m + 6, 0, 6);
     reply(q, m, q->question);
@@ -153,7 +154,7 @@ static void reply_failure(struct query *q)
 void dns_avoid(struct dns *d, const union sockaddr_ip *server)
 {
     for (unsigned i = 0; i < d->n_servers; i++)
-        if (!memcmp(&d->servers[i], server, sizeof(*server)))
+        if (ip_same_addr(&d->servers[i], server) && ip_port(&d->servers[i]) == ip_port(server))
             d->avoid_until[i] = now_ns() + (uint64_t)DNS_AVOID_MS * 1000000u;
 }
 

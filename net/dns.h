@@ -12,19 +12,21 @@
 #include "net/resolv.h"
 
 enum {
-    DNS_MAX_QUERIES = 1024,   /* at a time; the oldest gives way */
-    DNS_MAX_QUERY = 4096,     /* bytes */
-    DNS_NEXT_MS = 1000,       /* no answer for so long: ask the next resolver too */
-    DNS_GIVE_UP_MS = 10000,   /* no answer at all: the query is forgotten */
-    DNS_AVOID_MS = 30000,     /* a resolver that did not answer is asked last for so long */
+    DNS_MAX_QUERIES = 1024, /* at a time; the oldest gives way */
+    DNS_MAX_QUERY = 4096,   /* bytes */
+    DNS_NEXT_MS = 1000,     /* no answer for so long: ask the next resolver too */
+    DNS_GIVE_UP_MS = 10000, /* no answer at all: the query is forgotten */
+    DNS_AVOID_MS = 30000,   /* a resolver that did not answer is asked last for so long */
 };
 
 struct dns;
 
 struct dns_config {
     struct loop *loop;
-    uint32_t mtu; /* of the link: an answer that does not fit is cut (TC), and the client comes again over TCP */
-    const struct in_addr *outbound; /* source address towards resolvers that are not loopback, or NULL; borrowed for life */
+    uint32_t
+        mtu; /* of the link: an answer that does not fit is cut (TC), and the client comes again over TCP */
+    const struct in_addr
+        *outbound; /* source address towards resolvers that are not loopback, or NULL; borrowed for life */
     const struct in6_addr *outbound6;
     void (*send)(const void *frame, size_t len, void *arg); /* a frame to the guest */
     void *arg;

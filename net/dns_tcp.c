@@ -65,7 +65,10 @@ static void try_next(struct pending *p)
     fd_close(&p->w.fd);
     while (p->at < p->n) {
         const union sockaddr_ip *to = &p->servers[p->at++];
-        p->w = (struct watch){.fd = dns_socket(t->dns, to, SOCK_STREAM), .events = EPOLLOUT, .fn = connected, .what = "resolver"};
+        p->w = (struct watch){.fd = dns_socket(t->dns, to, SOCK_STREAM),
+                              .events = EPOLLOUT,
+                              .fn = connected,
+                              .what = "resolver"};
         if (p->w.fd >= 0 && (connect(p->w.fd, &to->sa, ip_len(to)) == 0 || errno == EINPROGRESS) &&
             loop_add(t->loop, &p->w) == 0) {
             loop_timer_set(t->loop, &p->timer, (uint64_t)DNS_NEXT_MS * 1000000u);

@@ -66,7 +66,8 @@ static bool take_udp(const unsigned char *p, size_t len, uint32_t pseudo, struct
     return true;
 }
 
-static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsigned char *ip, size_t len, struct frame_udp *u)
+static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsigned char *ip, size_t len,
+                                 struct frame_udp *u)
 {
     if (len < IP4_HDR || ip[0] >> 4 != 4)
         return FRAME_DROP;
@@ -89,7 +90,8 @@ static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsig
     return FRAME_DNS;
 }
 
-static enum frame_verdict check6(const struct addrplan *p, bool dns, const unsigned char *ip, size_t len, struct frame_udp *u)
+static enum frame_verdict check6(const struct addrplan *p, bool dns, const unsigned char *ip, size_t len,
+                                 struct frame_udp *u)
 {
     if (!p->ipv6 || len < IP6_HDR || ip[0] >> 4 != 6)
         return FRAME_DROP;
@@ -110,7 +112,8 @@ static enum frame_verdict check6(const struct addrplan *p, bool dns, const unsig
     return FRAME_DNS;
 }
 
-enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len, struct frame_udp *ret_udp)
+enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len,
+                               struct frame_udp *ret_udp)
 {
     const unsigned char *f = frame;
     if (len < ETH_HLEN)

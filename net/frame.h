@@ -14,9 +14,9 @@
 enum { FRAME_MAX = 65536 + 64 }; /* a whole IP packet with its Ethernet header */
 
 enum frame_verdict {
-    FRAME_DROP, /* no business of ours, malformed, or for a loopback or unspecified address */
-    FRAME_PASS, /* for the stack */
-    FRAME_DNS,  /* a whole, well-formed UDP datagram for the plan's DNS server */
+    FRAME_DROP,    /* no business of ours, malformed, or for a loopback or unspecified address */
+    FRAME_PASS,    /* for the stack */
+    FRAME_DNS,     /* a whole, well-formed UDP datagram for the plan's DNS server */
     FRAME_DNS_TCP, /* a TCP segment for port 53 of the DNS server */
 };
 
@@ -37,7 +37,8 @@ struct frame_udp {
  * frame_check - decide about a frame of the guest
  * @dns: take DNS queries out (FRAME_DNS, *@ret_udp filled)
  */
-enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len, struct frame_udp *ret_udp);
+enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len,
+                               struct frame_udp *ret_udp);
 
 /**
  * frame_dnat - lead a FRAME_DNS_TCP segment to 127.0.0.1 (or ::1) and @port4 (@port6; host order) instead

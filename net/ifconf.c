@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest's side of a link: addresses, routes and the namespace's settings (link_lo_up, link_configure of net/link.h). */
-#include "net/link.h"
+#include "net/ifconf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,12 @@
 #include "core/netlink.h"
 #include "core/rtnl.h"
 #include "core/strv.h"
+#include "net/link.h"
 
 enum {
     /* Above this MTU the default receive window (tcp_rmem's middle value, 128 KiB) holds less than two segments' worth of kernel memory. */
     BIG_MTU = 49152,
+    PING_LAST_GROUP = 2147483647, /* GID_T_MAX, net/ipv4/sysctl_net_ipv4.c */
 };
 
 static int lo_up(int nl)
@@ -45,25 +47,38 @@ static int set_sysctl(const char *path, const char *text)
 }
 
 /*
- * Who may open ping sockets (icmp(7)): everybody. The kernel takes only groups that the user namespace maps, so the
- * upper end is the last group of the first extent that starts at 0.
+ * The last group of the range that may open ping sockets, for a gid_map's text. The kernel takes groups that the user namespace
+ * maps, compares them by their numbers outside, and allows all in between: the one with the highest number outside is the end.
  */
+unsigned long ifconf_last_group(const char *map)
+{
+    unsigned long inside, outside, count, last = 0, highest = 0, zero = 0;
+    for (const char *line = map; line && *line;) {
+        if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3 && count > 0 && count <= UINT32_MAX) {
+            if (inside == 0)
+                zero = outside;
+            if (outside + count - 1 >= highest) {
+                highest = outside + count - 1;
+                last = inside + count - 1;
+            }
+        }
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    if (highest < zero)
+        return 0;
+    return last < PING_LAST_GROUP ? last : PING_LAST_GROUP;
+}
+
+/* ICMP echo for everybody in there (ping_group_range, icmp(7)), not for root alone. */
 static void allow_ping(void)
 {
     static const char path[] = "/proc/sys/net/ipv4/ping_group_range";
     free_auto char *map = NULL;
-    unsigned long inside, outside, count, last = 0;
     char text[32];
-    if (file_read(AT_FDCWD, "/proc/self/gid_map", 65536, &map, NULL) == 0) {
-        for (const char *line = map; line && *line;) {
-            if (sscanf(line, "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == 0 && count > 0)
-                last = count - 1;
-            line = strchr(line, '\n');
-            line = line ? line + 1 : NULL;
-        }
-    }
-    if (last > 2147483647)
-        last = 2147483647; /* GID_T_MAX of net/ipv4/sysctl_net_ipv4.c */
+    unsigned long last = 0;
+    if (file_read(AT_FDCWD, "/proc/self/gid_map", 65536, &map, NULL) == 0)
+        last = ifconf_last_group(map);
     if (str_format(text, sizeof(text), "0 %lu", last) == 0 && set_sysctl(path, text) < 0 && last)
         set_sysctl(path, "0 0");
 }

@@ -39,7 +39,8 @@
 #define PACKET_IGNORE_OUTGOING 23 /* linux/if_packet.h, Linux 4.20 */
 #endif
 
-const char *const link_kind_names[] = {[LINK_AUTO] = "auto", [LINK_TAP] = "tap", [LINK_PACKET] = "packet", NULL};
+const char *const link_kind_names[] = {
+    [LINK_AUTO] = "auto", [LINK_TAP] = "tap", [LINK_PACKET] = "packet", NULL};
 
 enum { PACKET_RCVBUF = 8 << 20 };
 
@@ -49,11 +50,13 @@ static int set_link(int nl, unsigned ifindex, uint32_t mtu, const uint8_t *mac, 
     const struct rtnl_change c = {.mtu = mtu, .mac = mac};
     int r = rtnl_link_set(nl, ifindex, &c, &k);
     if (r < 0)
-        return reason_set(why, r, "cannot set the interface's MTU to %u: %s", mtu, k.text[0] ? k.text : strerror(-r));
+        return reason_set(why, r, "cannot set the interface's MTU to %u: %s", mtu,
+                          k.text[0] ? k.text : strerror(-r));
     return 0;
 }
 
-static int finish(int nl, enum link_kind kind, int fd, const char *ifname, struct link *ret, struct reason *why)
+static int finish(int nl, enum link_kind kind, int fd, const char *ifname, struct link *ret,
+                  struct reason *why)
 {
     struct rtnl_link l;
     int r = rtnl_link_get(nl, ifname, 0, &l);
@@ -64,26 +67,30 @@ static int finish(int nl, enum link_kind kind, int fd, const char *ifname, struc
     return 0;
 }
 
-static int create_tap(int nl, const char *ifname, uint32_t mtu, const uint8_t *mac, int tun_fd, struct link *ret,
-                      struct reason *why)
+static int create_tap(int nl, const char *ifname, uint32_t mtu, const uint8_t *mac, int tun_fd,
+                      struct link *ret, struct reason *why)
 {
-    fd_auto int fd = tun_fd >= 0 ? fcntl(tun_fd, F_DUPFD_CLOEXEC, 3) : open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    fd_auto int fd = tun_fd >= 0 ? fcntl(tun_fd, F_DUPFD_CLOEXEC, 3)
+                                 : open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         int r = -errno;
-        return reason_set(why, r, "cannot open /dev/net/tun: %s (pass the device in, or use the packet link)", strerror(-r));
+        return reason_set(why, r, "cannot open /dev/net/tun: %s (pass the device in, or use the packet link)",
+                          strerror(-r));
     }
     struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
     memcpy(ifr.ifr_name, ifname, strlen(ifname) + 1);
     if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
         int r = -errno;
         if (r == -EBUSY)
-            return reason_set(why, r, "tap '%s' is in use by another program; end that one or choose another name", ifname);
+            return reason_set(
+                why, r, "tap '%s' is in use by another program; end that one or choose another name", ifname);
         return reason_set(why, r, "cannot make tap '%s': %s%s", ifname, strerror(-r),
                           r == -EINVAL ? " (is there an interface of that name that is no plain tap?)" : "");
     }
     /* A persistent tap may come with another program's offloads: frames have to arrive whole and summed. */
     if (ioctl(fd, TUNSETOFFLOAD, 0UL) < 0)
-        return reason_set(why, -errno, "cannot switch off the offloads of tap '%s': %s", ifname, strerror(errno));
+        return reason_set(why, -errno, "cannot switch off the offloads of tap '%s': %s", ifname,
+                          strerror(errno));
     int r = fd_set_nonblock(fd, true);
     if (r < 0)
         return reason_set(why, r, "cannot make the tap non-blocking: %s", strerror(-r));
@@ -119,7 +126,8 @@ static int offloads_off(const char *ifname)
 
 static int packet_socket(unsigned ifindex)
 {
-    fd_auto int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* protocol 0: nothing before bind() */
+    fd_auto int fd =
+        socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* protocol 0: nothing before bind() */
     if (fd < 0)
         return -errno;
     const int one = 1, size = PACKET_RCVBUF;
@@ -136,7 +144,8 @@ static int packet_socket(unsigned ifindex)
 }
 
 /* In the hidden netns: make the pair with its other end in @home, and a socket on this one. */
-static int hidden_end(const char *ifname, uint32_t mtu, const uint8_t *mac, int home, int *ret_fd, struct reason *why)
+static int hidden_end(const char *ifname, uint32_t mtu, const uint8_t *mac, int home, int *ret_fd,
+                      struct reason *why)
 {
     static const char peer[] = "peer0";
     struct reason k = {""};
@@ -146,7 +155,8 @@ static int hidden_end(const char *ifname, uint32_t mtu, const uint8_t *mac, int 
         return reason_set(why, nl, "cannot open a netlink socket: %s", strerror(-nl));
     int r = rtnl_veth_add(nl, peer, ifname, home, mtu, mac, &k);
     if (r < 0)
-        return reason_set(why, r, "cannot make a veth pair '%s': %s%s", ifname, k.text[0] ? k.text : strerror(-r),
+        return reason_set(why, r, "cannot make a veth pair '%s': %s%s", ifname,
+                          k.text[0] ? k.text : strerror(-r),
                           r == -EOPNOTSUPP ? " (the kernel lacks veth; load the module 'veth')" : "");
     r = rtnl_link_get(nl, peer, 0, &l);
     if (r == 0)
@@ -177,8 +187,8 @@ static int create_packet(int nl, const char *ifname, uint32_t mtu, const uint8_t
         return reason_set(why, -errno, "cannot refer to the own network namespace: %s", strerror(errno));
     if (unshare(CLONE_NEWNET) < 0) {
         int r = -errno;
-        return reason_set(why, r, "cannot make a network namespace for the far end of '%s': %s%s", ifname, strerror(-r),
-                          r == -ENOSPC ? " (raise user.max_net_namespaces)" : "");
+        return reason_set(why, r, "cannot make a network namespace for the far end of '%s': %s%s", ifname,
+                          strerror(-r), r == -ENOSPC ? " (raise user.max_net_namespaces)" : "");
     }
     fd_auto int fd = -1;
     int r = hidden_end(ifname, mtu, mac, home, &fd, why);
@@ -202,13 +212,14 @@ static bool good_ifname(const char *s)
     return n > 0 && n < IFNAMSIZ && strcmp(s, ".") && strcmp(s, "..") && !strpbrk(s, "/:% \t\n\v\f\r");
 }
 
-int link_create(enum link_kind want, const char *ifname, uint32_t mtu, const uint8_t *mac, int tun_fd, struct link *ret,
-                struct reason *why)
+int link_create(enum link_kind want, const char *ifname, uint32_t mtu, const uint8_t *mac, int tun_fd,
+                struct link *ret, struct reason *why)
 {
     struct reason tap = {""}, packet = {""};
     if (!good_ifname(ifname))
-        return reason_set(why, -EINVAL, "'%s' cannot be the name of an interface (1 to 15 characters, no blank, '/', ':', '%%')",
-                          ifname);
+        return reason_set(
+            why, -EINVAL,
+            "'%s' cannot be the name of an interface (1 to 15 characters, no blank, '/', ':', '%%')", ifname);
     fd_auto int nl = nl_open(NETLINK_ROUTE);
     if (nl < 0)
         return reason_set(why, nl, "cannot open a netlink socket: %s", strerror(-nl));

@@ -55,7 +55,7 @@ struct netd {
     struct netd_api *api;
     struct watch exit, sync, resolv, signals;
     struct pollset set;
-    uint64_t dropped;    /* frames the link did not take */
+    uint64_t dropped;           /* frames the link did not take */
     unsigned char *frame, *out; /* FRAME_MAX bytes: from the guest; to it, when it has to be changed */
 };
 
@@ -190,7 +190,8 @@ static int watch_signals(struct netd *n)
 static int add_watches(struct netd *n)
 {
     const struct netd_config *c = n->c;
-    n->resolv = (struct watch){.fd = c->resolv_fd, .events = EPOLLIN, .fn = resolv_event, .what = "resolv.conf"};
+    n->resolv =
+        (struct watch){.fd = c->resolv_fd, .events = EPOLLIN, .fn = resolv_event, .what = "resolv.conf"};
     n->exit = (struct watch){.fd = c->exit_fd, .events = EPOLLRDHUP, .fn = exit_event, .what = "exit fd"};
     n->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = sync_event, .what = "supervisor"};
     int r = 0;

@@ -15,20 +15,21 @@
 struct netd_config {
     struct addrplan plan; /* with mtu and ipv6 as wanted */
     enum link_kind link_kind;
-    int link_fd;      /* borrowed */
-    int userns_fd;    /* the target's user namespace, joined to build the empty root, then closed; -1: make an own one if unprivileged */
-    int ready_fd;     /* "1" is written and the fd closed once everything is up; -1: none */
-    int exit_fd;      /* any event on it ends netd with 0; -1: none */
-    int sync_fd;      /* end of a sync pair of the supervisor (SYNC_UP sent, EOF ends netd); -1: none */
-    int resolv_fd;    /* a datagram or SEQPACKET socket: each message is the text of a changed resolv.conf; -1: none */
-    int api_fd;       /* a listening AF_UNIX stream socket for the slirp4netns JSON API, borrowed; -1: none */
+    int link_fd;   /* borrowed */
+    int userns_fd; /* the target's user namespace, joined to build the empty root, then closed; -1: make an own one if unprivileged */
+    int ready_fd;  /* "1" is written and the fd closed once everything is up; -1: none */
+    int exit_fd;   /* any event on it ends netd with 0; -1: none */
+    int sync_fd;   /* end of a sync pair of the supervisor (SYNC_UP sent, EOF ends netd); -1: none */
+    int resolv_fd; /* a datagram or SEQPACKET socket: each message is the text of a changed resolv.conf; -1: none */
+    int api_fd; /* a listening AF_UNIX stream socket for the slirp4netns JSON API, borrowed; -1: none */
     bool disable_host_loopback;
     bool disable_dns;
     bool have_outbound, have_outbound6;
     struct in_addr outbound;
     struct in6_addr outbound6;
-    bool sandbox;     /* empty root, capabilities dropped, no_new_privs */
-    bool sandbox_try; /* where no empty root can be had: warn and go on without (a peer's habit), instead of failing */
+    bool sandbox; /* empty root, capabilities dropped, no_new_privs */
+    bool
+        sandbox_try; /* where no empty root can be had: warn and go on without (a peer's habit), instead of failing */
     bool seccomp;
 };
 

@@ -61,15 +61,16 @@ static void add_forward_json(struct json_doc *d, struct json *o, const struct fo
     json_add_str(d, o, "proto", f->udp ? "udp" : "tcp");
     for (size_t i = 0; i < array_size(ends); i++) {
         const union sockaddr_ip *a = ends[i];
-        const void *in = a->sa.sa_family == AF_INET6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr;
+        const void *in =
+            a->sa.sa_family == AF_INET6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr;
         json_add_str(d, o, keys[i][0], inet_ntop(a->sa.sa_family, in, addr, sizeof(addr)));
         json_add_uint(d, o, keys[i][1], ip_port(a));
     }
 }
 
 /* An address argument; missing or empty: @otherwise. */
-static int get_addr(const struct json *args, const char *key, uint16_t port, const union sockaddr_ip *otherwise,
-                    union sockaddr_ip *ret)
+static int get_addr(const struct json *args, const char *key, uint16_t port,
+                    const union sockaddr_ip *otherwise, union sockaddr_ip *ret)
 {
     const char *text;
     int r = json_get_str(args, key, &text);
@@ -81,7 +82,8 @@ static int get_addr(const struct json *args, const char *key, uint16_t port, con
     return r < 0 ? r : ip_parse(text, port, ret);
 }
 
-static int parse_forward(const struct netd_api *a, const struct json *args, struct forward *ret, struct reason *why)
+static int parse_forward(const struct netd_api *a, const struct json *args, struct forward *ret,
+                         struct reason *why)
 {
     struct forward f = {0};
     const char *proto;
@@ -109,7 +111,8 @@ static int parse_forward(const struct netd_api *a, const struct json *args, stru
     return 0;
 }
 
-static int add_hostfwd(struct netd_api *a, const struct json *args, struct json_doc *d, struct json *reply, struct reason *why)
+static int add_hostfwd(struct netd_api *a, const struct json *args, struct json_doc *d, struct json *reply,
+                       struct reason *why)
 {
     struct forward f;
     int r = parse_forward(a, args, &f, why);
@@ -128,7 +131,8 @@ static int add_hostfwd(struct netd_api *a, const struct json *args, struct json_
     r = stack_add_hostfwd(a->stack, f.udp, &f.host, &f.guest);
     if (r < 0) {
         char addr[64];
-        return reason_set(why, r, "bad request: add_hostfwd: slirp_add_hostfwd failed: cannot listen on %s/%s: %s%s",
+        return reason_set(why, r,
+                          "bad request: add_hostfwd: slirp_add_hostfwd failed: cannot listen on %s/%s: %s%s",
                           ip_format(&f.host, addr, sizeof(addr)), f.udp ? "udp" : "tcp", strerror(-r),
                           r == -EACCES ? " (see sysctl net.ipv4.ip_unprivileged_port_start)" : "");
     }
@@ -176,8 +180,8 @@ static int remove_hostfwd(struct netd_api *a, const struct json *args, struct js
     return bad(why, "remove_hostfwd: bad arguments.id: no such forward");
 }
 
-static int execute(struct netd_api *a, const char *request, size_t len, struct json_doc *d, struct json *reply,
-                   struct reason *why)
+static int execute(struct netd_api *a, const char *request, size_t len, struct json_doc *d,
+                   struct json *reply, struct reason *why)
 {
     struct json_doc *doc json_auto = NULL;
     struct json_error err;
@@ -284,7 +288,8 @@ static void client_read(struct client *c)
     for (;;) {
         char more[1];
         bool full = c->in_len == sizeof(c->in);
-        ssize_t n = recv(c->w.fd, full ? more : c->in + c->in_len, full ? 1 : sizeof(c->in) - c->in_len, MSG_DONTWAIT);
+        ssize_t n = recv(c->w.fd, full ? more : c->in + c->in_len, full ? 1 : sizeof(c->in) - c->in_len,
+                         MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN) {
@@ -368,7 +373,8 @@ static void accept_again(struct loop *l, struct timer *t)
         loop_timer_set(l, t, 200000000u);
 }
 
-int netd_api_new(struct loop *l, int listen_fd, struct stack *stack, const struct addrplan *plan, struct netd_api **ret)
+int netd_api_new(struct loop *l, int listen_fd, struct stack *stack, const struct addrplan *plan,
+                 struct netd_api **ret)
 {
     struct netd_api *a = calloc(1, sizeof(*a));
     if (!a)
@@ -376,7 +382,8 @@ int netd_api_new(struct loop *l, int listen_fd, struct stack *stack, const struc
     a->loop = l;
     a->stack = stack;
     a->plan = plan;
-    a->listener = (struct watch){.fd = listen_fd, .events = EPOLLIN, .fn = accept_event, .what = "api listener"};
+    a->listener =
+        (struct watch){.fd = listen_fd, .events = EPOLLIN, .fn = accept_event, .what = "api listener"};
     a->retry = (struct timer){.fn = accept_again, .what = "api listener"};
     int r = fd_set_nonblock(listen_fd, true);
     if (r == 0)

@@ -14,12 +14,18 @@
 #include "net/addrplan.h"
 #include "net/slirp.h"
 
-enum { NETD_API_MAX_REQUEST = 4095, NETD_API_MAX_CLIENTS = 32, NETD_API_MAX_FORWARDS = 4096, NETD_API_TIMEOUT_MS = 10000 };
+enum {
+    NETD_API_MAX_REQUEST = 4095,
+    NETD_API_MAX_CLIENTS = 32,
+    NETD_API_MAX_FORWARDS = 4096,
+    NETD_API_TIMEOUT_MS = 10000
+};
 
 struct netd_api;
 
 /* netd_api_new - serve on @listen_fd (borrowed, listening, AF_UNIX). @stack and @plan are borrowed for the life of the API. */
-int netd_api_new(struct loop *l, int listen_fd, struct stack *stack, const struct addrplan *plan, struct netd_api **ret);
+int netd_api_new(struct loop *l, int listen_fd, struct stack *stack, const struct addrplan *plan,
+                 struct netd_api **ret);
 void netd_api_free(struct netd_api *a);
 
 /* netd_api_answer - the reply to one request text; malloc()ed. 0 or -ENOMEM: bad requests are answered, too. */

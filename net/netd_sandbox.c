@@ -16,26 +16,79 @@
 
 /* What libslirp, glib, the C library and the loop call while serving, and at the end. The frequent ones come first. */
 static const int calls[] = {
-    __NR_read, __NR_write, __NR_ppoll, __NR_recvfrom, __NR_sendto, __NR_recvmsg, __NR_sendmsg, __NR_epoll_pwait,
-    __NR_clock_gettime, __NR_readv, __NR_writev, __NR_socket, __NR_connect, __NR_close, __NR_setsockopt, __NR_getsockopt,
-    __NR_getsockname, __NR_getpeername, __NR_bind, __NR_listen, __NR_accept, __NR_accept4, __NR_shutdown, __NR_fcntl,
-    __NR_ioctl, __NR_epoll_ctl, __NR_splice, __NR_pipe2,
+    __NR_read,
+    __NR_write,
+    __NR_ppoll,
+    __NR_recvfrom,
+    __NR_sendto,
+    __NR_recvmsg,
+    __NR_sendmsg,
+    __NR_epoll_pwait,
+    __NR_clock_gettime,
+    __NR_readv,
+    __NR_writev,
+    __NR_socket,
+    __NR_connect,
+    __NR_close,
+    __NR_setsockopt,
+    __NR_getsockopt,
+    __NR_getsockname,
+    __NR_getpeername,
+    __NR_bind,
+    __NR_listen,
+    __NR_accept,
+    __NR_accept4,
+    __NR_shutdown,
+    __NR_fcntl,
+    __NR_ioctl,
+    __NR_epoll_ctl,
+    __NR_splice,
+    __NR_pipe2,
     /* memory */
-    __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_mprotect, __NR_madvise, __NR_futex,
+    __NR_brk,
+    __NR_mmap,
+    __NR_munmap,
+    __NR_mremap,
+    __NR_mprotect,
+    __NR_madvise,
+    __NR_futex,
     /* standard streams */
-    __NR_fstat, __NR_newfstatat, __NR_lseek,
+    __NR_fstat,
+    __NR_newfstatat,
+    __NR_lseek,
     /* time, random numbers, limits */
-    __NR_gettimeofday, __NR_clock_nanosleep, __NR_nanosleep, __NR_getrandom, __NR_prlimit64,
+    __NR_gettimeofday,
+    __NR_clock_nanosleep,
+    __NR_nanosleep,
+    __NR_getrandom,
+    __NR_prlimit64,
     /* the end, also by a failed assertion */
-    __NR_rt_sigreturn, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_restart_syscall, __NR_exit, __NR_exit_group, __NR_getpid,
-    __NR_gettid, __NR_tgkill,
+    __NR_rt_sigreturn,
+    __NR_rt_sigaction,
+    __NR_rt_sigprocmask,
+    __NR_restart_syscall,
+    __NR_exit,
+    __NR_exit_group,
+    __NR_getpid,
+    __NR_gettid,
+    __NR_tgkill,
 #ifdef __x86_64__
-    __NR_poll, __NR_epoll_wait,
+    __NR_poll,
+    __NR_epoll_wait,
 #endif
 #ifdef __SANITIZE_ADDRESS__
     /* reports of the sanitizers, and the leak checker's thread at the end */
-    __NR_sigaltstack, __NR_sched_yield, __NR_readlinkat, __NR_getdents64, __NR_clone, __NR_wait4, __NR_ptrace, __NR_prctl,
-    __NR_kill, __NR_sched_getaffinity, __NR_set_robust_list,
+    __NR_sigaltstack,
+    __NR_sched_yield,
+    __NR_readlinkat,
+    __NR_getdents64,
+    __NR_clone,
+    __NR_wait4,
+    __NR_ptrace,
+    __NR_prctl,
+    __NR_kill,
+    __NR_sched_getaffinity,
+    __NR_set_robust_list,
 #endif
 };
 
@@ -107,8 +160,9 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
     if (c->seccomp) {
         r = sandbox_seccomp(calls, array_size(calls));
         if (r < 0)
-            return reason_set(why, r, "cannot filter system calls: %s (is CONFIG_SECCOMP_FILTER missing in the kernel?)",
-                              strerror(-r));
+            return reason_set(
+                why, r, "cannot filter system calls: %s (is CONFIG_SECCOMP_FILTER missing in the kernel?)",
+                strerror(-r));
     }
     return 0;
 }

@@ -125,7 +125,8 @@ int resolv_render(const struct resolv *r, char **ret)
     char addr[INET6_ADDRSTRLEN], zone[IFNAMSIZ];
     for (size_t i = 0; i < r->n; i++) {
         const union sockaddr_ip *a = &r->servers[i];
-        const void *in = a->sa.sa_family == AF_INET6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr;
+        const void *in =
+            a->sa.sa_family == AF_INET6 ? (const void *)&a->in6.sin6_addr : (const void *)&a->in.sin_addr;
         inet_ntop(a->sa.sa_family, in, addr, sizeof(addr));
         strbuf_addf(&b, "nameserver %s", addr);
         if (a->sa.sa_family == AF_INET6 && a->in6.sin6_scope_id && if_indextoname(a->in6.sin6_scope_id, zone))
@@ -142,7 +143,8 @@ int resolv_conf_text(const struct addrplan *p, bool ipv6, char **ret)
     char addr[INET6_ADDRSTRLEN];
     int r = resolv_read(&host);
     if (r < 0)
-        log_debug("resolv: cannot read the host's resolv.conf: %s", strerror(-r)); /* its search lines are a comfort only */
+        log_debug("resolv: cannot read the host's resolv.conf: %s",
+                  strerror(-r)); /* its search lines are a comfort only */
     strbuf_addf(&b, "nameserver %s\n", inet_ntop(AF_INET, &p->dns, addr, sizeof(addr)));
     if (ipv6)
         strbuf_addf(&b, "nameserver %s\n", inet_ntop(AF_INET6, &p->dns6, addr, sizeof(addr)));

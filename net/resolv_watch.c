@@ -42,7 +42,8 @@ static void watch_folder(int in, const char *path)
         return;
     for (char *slash; (slash = strrchr(dir, '/'));) {
         slash[slash == dir] = '\0'; /* the root keeps its slash */
-        if (inotify_add_watch(in, dir, IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) >= 0 || slash == dir)
+        if (inotify_add_watch(in, dir, IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ONLYDIR) >= 0 ||
+            slash == dir)
             return;
     }
 }
@@ -73,7 +74,8 @@ static int add_watches(void)
         if (!follow(path))
             break;
     }
-    inotify_add_watch(in, path, IN_CLOSE_WRITE); /* a mount point's folder hears nothing of the file mounted on it */
+    inotify_add_watch(in, path,
+                      IN_CLOSE_WRITE); /* a mount point's folder hears nothing of the file mounted on it */
     return steal_fd(&in);
 }
 

@@ -88,7 +88,8 @@ static void *timer_make(SlirpTimerCb cb, void *cb_opaque, void *opaque)
     struct stack_timer *st = calloc(1, sizeof(*st));
     if (!st)
         return NULL;
-    *st = (struct stack_timer){.t = {.fn = timer_fired, .what = "libslirp"}, .cb = cb, .cb_opaque = cb_opaque};
+    *st =
+        (struct stack_timer){.t = {.fn = timer_fired, .what = "libslirp"}, .cb = cb, .cb_opaque = cb_opaque};
     return st;
 }
 
@@ -260,7 +261,8 @@ void stack_polled(struct stack *s, const struct pollset *p, bool failed)
 
 /* ---- forwards */
 
-int stack_add_hostfwd(struct stack *s, bool udp, const union sockaddr_ip *host, const union sockaddr_ip *guest)
+int stack_add_hostfwd(struct stack *s, bool udp, const union sockaddr_ip *host,
+                      const union sockaddr_ip *guest)
 {
     int flags = udp ? SLIRP_HOSTFWD_UDP : 0;
     if (host->sa.sa_family != guest->sa.sa_family)

@@ -19,12 +19,12 @@
 struct stack;
 
 struct stack_config {
-    const struct addrplan *plan;    /* borrowed during stack_new() */
+    const struct addrplan *plan; /* borrowed during stack_new() */
     bool disable_host_loopback;
     bool disable_dns;
     const struct in_addr *outbound; /* source address of what goes out, or NULL */
     const struct in6_addr *outbound6;
-    struct loop *loop;              /* for timers; outlives the stack */
+    struct loop *loop;                                      /* for timers; outlives the stack */
     void (*send)(const void *frame, size_t len, void *arg); /* must not block; may drop */
     void *arg;
 };
@@ -54,7 +54,8 @@ void stack_polled(struct stack *s, const struct pollset *p, bool failed);
  * stack_add_hostfwd - listen on @host and forward to @guest (both of one family)
  * Return: 0 or -errno of socket(2), bind(2), listen(2).
  */
-int stack_add_hostfwd(struct stack *s, bool udp, const union sockaddr_ip *host, const union sockaddr_ip *guest);
+int stack_add_hostfwd(struct stack *s, bool udp, const union sockaddr_ip *host,
+                      const union sockaddr_ip *guest);
 int stack_remove_hostfwd(struct stack *s, bool udp, const union sockaddr_ip *host); /* -ENOENT */
 
 const char *stack_version(void); /* "4.8.0" */
