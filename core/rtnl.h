@@ -52,3 +52,8 @@ int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway
 
 /* rtnl_addr_find - the first global address of a family on the host, or on @ifindex when it is not 0. -ENOENT: none. @ret: in_addr or in6_addr. */
 int rtnl_addr_find(int nl, unsigned ifindex, int family, void *ret);
+
+/* rtnl_route_local - everything of a family is local (delivered on @ifindex), in routing table @table only. There already: fine. */
+int rtnl_route_local(int nl, unsigned ifindex, int family, uint32_t table, struct reason *why);
+/* rtnl_rule_mark - packets with fwmark @mark are routed by @table first; @priority as of ip-rule(8). There already: fine. */
+int rtnl_rule_mark(int nl, int family, uint32_t mark, uint32_t table, uint32_t priority, struct reason *why);

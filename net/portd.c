@@ -33,6 +33,7 @@
 #include "core/sync.h"
 #include "net/portd_tcp.h"
 #include "net/portd_udp.h"
+#include "net/transparent.h"
 
 enum {
     NOFILE_WANTED = 65536,
@@ -97,6 +98,12 @@ static int lock_down(const struct portd_config *c)
         return log_errno(r, "port forwarder: cannot set no_new_privs");
     r = c->seccomp ? lock_down_calls() : 0;
     return r < 0 ? log_errno(r, "port forwarder: cannot set the seccomp filter") : 0;
+}
+
+static void send_warning(const char *text, void *arg)
+{
+    const struct portd *p = arg;
+    sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
 }
 
 static int join(const struct portd_config *c)
@@ -191,11 +198,17 @@ static int make_engines(struct portd *p, const struct portd_config *c)
 
 static int prepare(struct portd *p, const struct portd_config *c)
 {
+    struct transparent can;
     int r = join(c);
-    if (r == 0)
-        r = empty_root(c);
+    if (r < 0)
+        return r;
+    if (c->source_ip_transparent)
+        transparent_setup(&can);
+    r = empty_root(c);
     if (r == 0)
         r = make_engines(p, c);
+    if (r == 0 && c->source_ip_transparent)
+        tcp_ports_keep_source(p->tcp, &can, send_warning, p);
     return r == 0 ? lock_down(c) : r;
 }
 

@@ -36,13 +36,10 @@
 
 enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3 };
 static const uint64_t RETRY_NS = 200 * 1000000ull;
-/* Not in musl's netinet/in.h under every version; linux/in.h, linux/in6.h. */
-#ifndef IPV6_TRANSPARENT
-#define IPV6_TRANSPARENT 75
-#endif
 
 struct targets {
     union sockaddr_ip addr[TARGETS_MAX];
+    bool local[TARGETS_MAX]; /* an address of this netns */
     unsigned n;
 };
 
@@ -51,6 +48,7 @@ struct tcp_port {
     struct tcp_ports *t;
     struct tcp_port *next;
     uint32_t id;
+    bool any_loopback; /* the target is "this netns", without an address */
     struct targets targets;
 };
 
@@ -73,6 +71,7 @@ struct tcp_ports {
     struct timer retry;
     bool paused;
     bool keep_source, warned;
+    struct transparent can;
     void (*warn)(const char *text, void *arg);
     void *warn_arg;
 };
@@ -117,44 +116,26 @@ static void on_relay_end(void *arg)
 
 /* ---- dialling ---- */
 
-static void warn_once(struct tcp_ports *t, int r)
+static void warn_once(struct tcp_ports *t, const char *why)
 {
-    log_debug("ports: cannot dial from the client's address: %s", strerror(-r));
-    if (t->warned || !t->warn)
+    log_debug("ports: cannot dial from the client's address: %s", why);
+    if (t->warned)
         return;
     t->warned = true;
     struct reason text;
-    reason_set(&text, 0, "the client's source address is not kept (%s): connections come from a local address", strerror(-r));
+    reason_set(&text, 0, "clients' source addresses are not kept, connections come from a local address: %s", why);
     t->warn(text.text, t->warn_arg);
 }
 
-/* Let @fd use the client's address, and be routed back to it (the rule for this mark: net/transparent.c). */
-static int use_source(struct tcp_ports *t, int fd, const union sockaddr_ip *peer, bool with_port)
-{
-    (void)t;
-    int on = 1;
-    union sockaddr_ip from = *peer;
-    bool v6 = from.sa.sa_family == AF_INET6;
-    if (!with_port)
-        ip_set_port(&from, 0);
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on)) < 0 ||
-        bind(fd, &from.sa, ip_len(&from)) < 0)
-        return -errno;
-    return 0;
-}
-
 /* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
-static int connect_to(struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from, bool with_port,
-                      int *ret_fd)
+static int connect_to(const union sockaddr_ip *to, const union sockaddr_ip *from, int *ret_fd)
 {
     fd_auto int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    int on = 1, r = 0;
+    int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (from)
-        r = use_source(t, fd, from, with_port);
+    int r = from ? transparent_bind(fd, from) : 0;
     if (r < 0)
         return r;
     r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
@@ -167,25 +148,34 @@ static int connect_to(struct tcp_ports *t, const union sockaddr_ip *to, const un
     return r;
 }
 
-static bool may_keep_source(const struct dialling *d, const union sockaddr_ip *to)
+/* A loopback client is a loopback client inside as well: nothing is lost. */
+static bool may_keep_source(const struct dialling *d)
 {
-    /* A loopback client is a loopback client inside as well. */
-    return d->keep_source && d->peer.sa.sa_family == to->sa.sa_family && !ip_is_loopback(&d->peer);
+    const union sockaddr_ip *to = &d->targets.addr[d->at];
+    if (!d->keep_source || ip_is_loopback(&d->peer) || !d->targets.local[d->at] || d->peer.sa.sa_family != to->sa.sa_family)
+        return false;
+    if (to->sa.sa_family == AF_INET ? d->t->can.v4 : d->t->can.v6)
+        return true;
+    warn_once(d->t, d->t->can.why.text);
+    return false;
 }
 
 static int dial_target(struct dialling *d, int *ret_fd)
 {
     const union sockaddr_ip *to = &d->targets.addr[d->at];
-    if (may_keep_source(d, to)) {
-        int r = connect_to(d->t, to, &d->peer, true, ret_fd);
-        if (r == -EADDRINUSE || r == -EADDRNOTAVAIL) /* an old connection of that port is not forgotten yet */
-            r = connect_to(d->t, to, &d->peer, false, ret_fd);
+    if (may_keep_source(d)) {
+        union sockaddr_ip from = d->peer;
+        int r = connect_to(to, &from, ret_fd);
+        if (r == -EADDRINUSE || r == -EADDRNOTAVAIL) { /* an old connection of that port is not forgotten yet */
+            ip_set_port(&from, 0);
+            r = connect_to(to, &from, ret_fd);
+        }
         if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED)
             return r;
         d->keep_source = false;
-        warn_once(d->t, r);
+        warn_once(d->t, strerror(-r));
     }
-    return connect_to(d->t, to, NULL, false, ret_fd);
+    return connect_to(to, NULL, ret_fd);
 }
 
 /* Dial the target d->at and those after it until one answers or is under way. */
@@ -252,9 +242,9 @@ static void on_up(struct loop *l, struct watch *w, uint32_t events)
     }
     log_debug("ports: target %u: %s", d->at, strerror(err));
     fd_close(&d->up.fd);
-    if (err != ECONNREFUSED && may_keep_source(d, &d->targets.addr[d->at])) {
+    if (err != ECONNREFUSED && may_keep_source(d)) {
         d->keep_source = false; /* the way back is missing: the same target again, from here */
-        warn_once(t, -err);
+        warn_once(t, strerror(err));
     } else {
         d->at++;
     }
@@ -290,6 +280,25 @@ static void wait_for(struct dialling *d, int fd)
         forget(d);
 }
 
+/*
+ * No address was asked for, and the client's address can be kept over IPv6 only: if the server listens on [::1] as well as
+ * on 127.0.0.1, that is the better one.
+ */
+static bool may_be_ipv6(const struct dialling *d)
+{
+    return d->keep_source && d->t->can.v6 && d->peer.sa.sa_family == AF_INET6 && !ip_is_loopback(&d->peer);
+}
+
+static void prefer_ipv6(struct targets *ts)
+{
+    for (unsigned i = 1; i < ts->n; i++)
+        if (ts->addr[i].sa.sa_family == AF_INET6 && ts->addr[0].sa.sa_family == AF_INET) {
+            union sockaddr_ip a = ts->addr[0];
+            ts->addr[0] = ts->addr[i]; /* both are loopback addresses, so local[] stays true */
+            ts->addr[i] = a;
+        }
+}
+
 /* @client is ours from here on. */
 static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
 {
@@ -297,6 +306,8 @@ static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
     struct dialling now = {.t = t, .targets = p->targets, .keep_source = t->keep_source, .peer = *peer};
     int up = -1;
     ip_unmap(&now.peer);
+    if (p->any_loopback && may_be_ipv6(&now))
+        prefer_ipv6(&now.targets);
     int r = dial(&now, &up);
     if (r == 0) {
         to_relay(t, &client, &up);
@@ -361,6 +372,8 @@ static void set_targets(struct targets *to, const struct portd_add *add, const u
         if (!ip_same_addr(&a, first))
             to->addr[to->n++] = a;
     }
+    for (unsigned i = 0; i < to->n; i++)
+        to->local[i] = transparent_target(&to->addr[i]);
 }
 
 int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
@@ -374,6 +387,7 @@ int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
     p->t = t;
     p->id = add->id;
     set_targets(&p->targets, add, &first);
+    p->any_loopback = add->fallback && ip_is_loopback(&first);
     p->w = (struct watch){.fd = fd, .events = t->paused ? 0 : EPOLLIN, .fn = on_listener, .what = "listener"};
     int r = loop_add(t->l, &p->w);
     if (r < 0) {
@@ -422,9 +436,11 @@ int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret)
     return 0;
 }
 
-void tcp_ports_keep_source(struct tcp_ports *t, void (*warn)(const char *text, void *arg), void *arg)
+void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can, void (*warn)(const char *text, void *arg),
+                           void *arg)
 {
     t->keep_source = true;
+    t->can = *can;
     t->warn = warn;
     t->warn_arg = arg;
 }

@@ -6,6 +6,7 @@
 
 #include "core/loop.h"
 #include "net/port.h"
+#include "net/transparent.h"
 
 struct tcp_ports;
 
@@ -18,10 +19,12 @@ int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret);
 void tcp_ports_free(struct tcp_ports *t); /* resets every connection; NULL is fine */
 
 /**
- * tcp_ports_keep_source - dial from the client's own address from now on (net/transparent.h has prepared the netns)
- * @warn: called at most once, when that was not possible and a connection was dialled from a local address instead
+ * tcp_ports_keep_source - dial from the client's own address from now on, where that is possible
+ * @can: what this netns is prepared for
+ * @warn: called at most once, when a connection had to be dialled from a local address instead
  */
-void tcp_ports_keep_source(struct tcp_ports *t, void (*warn)(const char *text, void *arg), void *arg);
+void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can, void (*warn)(const char *text, void *arg),
+                           void *arg);
 
 /* tcp_ports_add - serve a listener (non-blocking, listening); the fd is owned from success on. -EINVAL, -ENOMEM, epoll_ctl(2) errors. */
 int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd);

@@ -63,12 +63,14 @@ static int parse_range(const char *s, bool zero_ok, const char *which, struct po
 
 /*
  * Cut the last colon-separated field off @s (in place). NULL: there is no colon, @s itself is the field.
- * A colon inside brackets does not count.
+ * The colons of an address in brackets do not count.
  */
 static char *cut_field(char *s)
 {
-    char *colon = strrchr(s, ':'), *bracket = strrchr(s, ']');
-    if (!colon || (bracket && colon < bracket))
+    char *colon = strrchr(s, ':'), *bracket = strrchr(s, '[');
+    if (bracket && s[strlen(s) - 1] == ']')
+        colon = bracket > s && bracket[-1] == ':' ? bracket - 1 : NULL;
+    if (!colon)
         return NULL;
     *colon = '\0';
     return colon + 1;
