@@ -494,6 +494,8 @@ int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct r
 static int explain_write(const char *file, int r, struct reason *why)
 {
     free_auto char *apparmor = NULL;
+    if (r == -EROFS)
+        return reason_set(why, r, "cannot write %s: /proc is read-only here, so nobody can map ids", file);
     if ((r == -EPERM || r == -EACCES) &&
         file_read(AT_FDCWD, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 16, &apparmor, NULL) == 0 &&
         apparmor[0] == '1')

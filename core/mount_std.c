@@ -51,7 +51,7 @@ int mount_proc(struct reason *why)
     if (r < 0) {
         (void)reason_set(why, r,
                          "cannot mount a fresh /proc: %s (parts of it are masked by the container outside?); the outer one stays: "
-                         "ps shows the processes outside and /proc/self does not work",
+                         "ps shows the processes outside, with their numbers there",
                          strerror(-r));
         return MOUNT_KEPT;
     }
