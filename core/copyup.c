@@ -83,7 +83,9 @@ static int check_one(const char *dir, struct reason *why)
 int copyup_check(char *const *dirs, size_t n, enum mount_propagation p, struct reason *why)
 {
     if (n > 0 && mount_propagation_is_shared(p))
-        return reason_set(why, -EINVAL, "copy-up and propagation %s exclude each other: the copy would be mounted on the host, too (use rslave)",
+        return reason_set(why, -EINVAL,
+                          "copy-up and propagation %s exclude each other: the copy would be mounted on the "
+                          "host, too (use rslave)",
                           mount_propagation_names[p]);
     for (size_t i = 0; i < n; i++) {
         int r = check_one(dirs[i], why);
@@ -216,7 +218,9 @@ static int copy_up(const char *path, struct reason *why)
     /* A mount there would show up in the host's mount namespace. Non-recursive propagation leaves such mounts. */
     int r = mount_is_shared(dir);
     if (r > 0)
-        return reason_set(why, -EINVAL, "cannot copy up '%.300s': it is on a mount shared with the host (use propagation rslave or rprivate)",
+        return reason_set(why, -EINVAL,
+                          "cannot copy up '%.300s': it is on a mount shared with the host (use propagation "
+                          "rslave or rprivate)",
                           path);
     if (r < 0)
         return failed(path, "read /proc/self/mountinfo", r, why);

@@ -65,7 +65,8 @@ int idmap_format(const struct idmap *m, char *buf)
     buf[0] = '\0';
     for (size_t i = 0; i < m->n; i++) {
         const struct idmap_extent *e = &m->e[i];
-        len += (size_t)snprintf(buf + len, IDMAP_TEXT_MAX + 1 - len, "%u %u %u\n", e->inner, e->outer, e->count);
+        len +=
+            (size_t)snprintf(buf + len, IDMAP_TEXT_MAX + 1 - len, "%u %u %u\n", e->inner, e->outer, e->count);
     }
     return (int)len;
 }
@@ -246,8 +247,8 @@ static int copy_without(const struct subid_list *l, uint32_t id, struct subid_li
     return subid_list_remove(ret, id);
 }
 
-int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct idmap *parent, struct idmap *ret,
-                      uint64_t *ret_dropped)
+int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct idmap *parent,
+                      struct idmap *ret, uint64_t *ret_dropped)
 {
     subid_auto struct subid_list own = {0};
     struct idmap m, merged;

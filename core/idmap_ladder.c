@@ -48,10 +48,10 @@ enum { HELPER_TIMEOUT_MS = 10000 };
 struct facts {
     uint32_t euid, egid;
     bool setuid, setgid, setfcap; /* capabilities in effect */
-    bool borrowed;                /* they come from the executable (AT_SECURE): whoever started it does not have them */
+    bool borrowed; /* they come from the executable (AT_SECURE): whoever started it does not have them */
     struct idmap uid_parent, gid_parent;
     bool looked_up;
-    int subids_error;             /* 0: both lists are there */
+    int subids_error; /* 0: both lists are there */
     struct reason subids_why;
     struct subid_list subuids, subgids;
     const char *fix; /* static text: what the user could do about the last refusal */
@@ -123,7 +123,8 @@ static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *
 
     int r = look_up(f, p);
     if (r < 0) {
-        f->fix = p->source == SUBID_DYNAMIC ? "use --subid-source=static for /etc/subuid and /etc/subgid" : NULL;
+        f->fix =
+            p->source == SUBID_DYNAMIC ? "use --subid-source=static for /etc/subuid and /etc/subgid" : NULL;
         return reason_set(why, r, "%s", f->subids_why.text);
     }
     r = idmap_from_subids(f->euid, &f->subuids, &f->uid_parent, &p->uids, &dropped_uids);
@@ -133,8 +134,8 @@ static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *
         return reason_set(why, r, "cannot lay out the subordinate ids of '%s': %s", p->user, strerror(-r));
     for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
         if ((kind == SUBID_UID ? &p->uids : &p->gids)->n < 2)
-            return reason_set(why, -ENODATA, "the ranges of '%s' in %s are not mapped in this user namespace", p->user,
-                              subid_path((enum subid_kind)kind));
+            return reason_set(why, -ENODATA, "the ranges of '%s' in %s are not mapped in this user namespace",
+                              p->user, subid_path((enum subid_kind)kind));
     p->dropped = dropped_uids + dropped_gids;
     return 0;
 }
@@ -152,7 +153,10 @@ static int need_both_caps(struct facts *f, struct reason *why)
     if (f->setuid && f->setgid)
         return 0;
     f->fix = "run as root";
-    return reason_set(why, -EPERM, "no %s", f->setuid ? "CAP_SETGID" : f->setgid ? "CAP_SETUID" : "CAP_SETUID and CAP_SETGID");
+    return reason_set(why, -EPERM, "no %s",
+                      f->setuid   ? "CAP_SETGID"
+                      : f->setgid ? "CAP_SETUID"
+                                  : "CAP_SETUID and CAP_SETGID");
 }
 
 static int rung_direct(struct facts *f, struct idmap_plan *p, struct reason *why)
@@ -181,11 +185,12 @@ static bool is_script(const char *path)
 {
     char magic[2];
     fd_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    return fd >= 0 && fd_read_full(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) && !memcmp(magic, "#!", 2);
+    return fd >= 0 && fd_read_full(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+           !memcmp(magic, "#!", 2);
 }
 
-static int helper_usable(const struct facts *f, const char *name, unsigned cap, char *ret_path, const char **fix,
-                         struct reason *why)
+static int helper_usable(const struct facts *f, const char *name, unsigned cap, char *ret_path,
+                         const char **fix, struct reason *why)
 {
     struct stat st;
     struct statvfs vfs;
@@ -216,7 +221,8 @@ static int helper_usable(const struct facts *f, const char *name, unsigned cap, 
     bool setuid_root = (st.st_mode & S_ISUID) && st.st_uid == 0;
     if (!setuid_root && !has_file_cap(ret_path, cap) && f->euid != 0) {
         *fix = "reinstall uidmap, or give newuidmap and newgidmap the setuid bit";
-        return reason_set(why, -EPERM, "'%s' has neither the setuid bit of root nor file capabilities", ret_path);
+        return reason_set(why, -EPERM, "'%s' has neither the setuid bit of root nor file capabilities",
+                          ret_path);
     }
     return 0;
 }
@@ -288,27 +294,33 @@ static void suggest(const struct facts *f, const struct idmap_plan *p, struct re
     if (f->fix)
         (void)snprintf(ret->text, sizeof(ret->text), "%s", f->fix);
     else
-        (void)snprintf(ret->text, sizeof(ret->text), "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
+        (void)snprintf(ret->text, sizeof(ret->text),
+                       "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
 }
 
 /* The one line for the user about a plan that is not the first choice. */
-static void warn_about(const struct facts *f, struct idmap_plan *p, const struct reason *cause, const struct reason *fix)
+static void warn_about(const struct facts *f, struct idmap_plan *p, const struct reason *cause,
+                       const struct reason *fix)
 {
     struct reason *w = &p->warning;
 
     w->text[0] = '\0';
     if (p->method == IDMAP_SINGLE)
         (void)snprintf(w->text, sizeof(w->text),
-                       "%.240s (single-id map used instead; %.160s): no other user or group exists inside, chown and setgroups fail",
+                       "%.240s (single-id map used instead; %.160s): no other user or group exists inside, "
+                       "chown and setgroups fail",
                        cause->text, fix->text);
-    else if (p->dropped > 0 && (p->method == IDMAP_DIRECT || p->method == IDMAP_NEWUIDMAP) && ns_is_initial_user())
+    else if (p->dropped > 0 && (p->method == IDMAP_DIRECT || p->method == IDMAP_NEWUIDMAP) &&
+             ns_is_initial_user())
         (void)snprintf(w->text, sizeof(w->text),
-                       "%llu subordinate ids of '%.64s' are left out: the ranges in /etc/subuid and /etc/subgid are too many for one id map",
+                       "%llu subordinate ids of '%.64s' are left out: the ranges in /etc/subuid and "
+                       "/etc/subgid are too many for one id map",
                        (unsigned long long)p->dropped, p->user);
     else if (p->method == IDMAP_DERIVED && f->euid == 0 && ns_is_initial_user())
-        (void)snprintf(w->text, sizeof(w->text),
-                       "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside", cause->text,
-                       fix->text);
+        (void)snprintf(
+            w->text, sizeof(w->text),
+            "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside",
+            cause->text, fix->text);
 }
 
 enum {
@@ -342,9 +354,11 @@ static int descend(struct facts *f, struct idmap_plan *p, unsigned mask, struct 
             return 0;
         }
         log_debug("id map: not %s: %s", idmap_method_name(p->method), p->rung[i].why.text);
-        if (f->looked_up && f->subids_error < 0 && p->source == SUBID_DYNAMIC) /* asked for by name: nothing else will do */
+        if (f->looked_up && f->subids_error < 0 &&
+            p->source == SUBID_DYNAMIC) /* asked for by name: nothing else will do */
             return reason_set(why, r, "%.300s (%.160s)", f->subids_why.text, f->fix ? f->fix : "");
-        if (i == rung_of(privileged ? IDMAP_DIRECT : IDMAP_NEWUIDMAP) || !cause.text[0] || i == IDMAP_RUNGS - 1) {
+        if (i == rung_of(privileged ? IDMAP_DIRECT : IDMAP_NEWUIDMAP) || !cause.text[0] ||
+            i == IDMAP_RUNGS - 1) {
             cause = p->rung[i].why;
             suggest(f, p, &fix);
         }
@@ -373,7 +387,8 @@ static bool is_self(const struct idmap *m, uint32_t id)
     return m->n == 1 && m->e[0].count == 1 && m->e[0].outer == id;
 }
 
-static int plan_custom(struct facts *f, const struct idmap_request *req, struct idmap_plan *p, struct reason *why)
+static int plan_custom(struct facts *f, const struct idmap_request *req, struct idmap_plan *p,
+                       struct reason *why)
 {
     char path[PATH_MAX];
     uint32_t id;
@@ -386,7 +401,8 @@ static int plan_custom(struct facts *f, const struct idmap_request *req, struct 
     if (r < 0)
         return reason_set(why, r, "the id map given cannot be used for gids: %s", strerror(-r));
     if (idmap_to_inner(&p->uids, f->euid, &id) < 0 && idmap_to_outer(&p->uids, 0, &id) < 0)
-        return reason_set(why, -EINVAL, "the id map given has neither uid 0 inside nor your own uid %u outside", f->euid);
+        return reason_set(why, -EINVAL,
+                          "the id map given has neither uid 0 inside nor your own uid %u outside", f->euid);
     if (maps_outer_root(&p->uids) && !f->setfcap)
         return reason_set(why, -EPERM, "the id map given has uid 0 outside, which needs CAP_SETFCAP");
     if (f->setuid && f->setgid && !f->borrowed)
@@ -415,7 +431,8 @@ static int parse_extent(const char *word, size_t len, struct idmap *m, struct re
         bool last = *end == '\0';
         *end = '\0';
         if (last != (i == 2) || parse_u32(field, &v[i]) < 0)
-            return reason_set(why, -EINVAL, "'%.*s' is not INSIDE:OUTSIDE:COUNT, three numbers", (int)len, word);
+            return reason_set(why, -EINVAL, "'%.*s' is not INSIDE:OUTSIDE:COUNT, three numbers", (int)len,
+                              word);
         field = end + 1;
     }
     int r = idmap_add(m, v[0], v[1], v[2]);
@@ -439,7 +456,8 @@ int idmap_request_parse(const char *text, struct idmap_request *ret, struct reas
             return 0;
         }
     if (*text < '0' || *text > '9')
-        return reason_set(why, -EINVAL, "'%.64s' is none of auto, direct, newuidmap, single, INSIDE:OUTSIDE:COUNT", text);
+        return reason_set(why, -EINVAL,
+                          "'%.64s' is none of auto, direct, newuidmap, single, INSIDE:OUTSIDE:COUNT", text);
     for (const char *word = text;; word++) {
         size_t len = strcspn(word, ",");
         int r = parse_extent(word, len, &m, why);
@@ -497,12 +515,14 @@ static int explain_write(const char *file, int r, struct reason *why)
     if (r == -EROFS)
         return reason_set(why, r, "cannot write %s: /proc is read-only here, so nobody can map ids", file);
     if ((r == -EPERM || r == -EACCES) &&
-        file_read(AT_FDCWD, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 16, &apparmor, NULL) == 0 &&
+        file_read(AT_FDCWD, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 16, &apparmor, NULL) ==
+            0 &&
         apparmor[0] == '1')
-        return reason_set(why, r,
-                          "cannot write %s: %s (kernel.apparmor_restrict_unprivileged_userns is 1: give this program an "
-                          "AppArmor profile that allows userns, or set it to 0)",
-                          file, strerror(-r));
+        return reason_set(
+            why, r,
+            "cannot write %s: %s (kernel.apparmor_restrict_unprivileged_userns is 1: give this program an "
+            "AppArmor profile that allows userns, or set it to 0)",
+            file, strerror(-r));
     return reason_set(why, r, "cannot write %s: %s", file, strerror(-r));
 }
 
@@ -591,14 +611,17 @@ static void suggest_after_refusal(const struct facts *f, struct reason *ret)
 
     for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
         if (lstat(subid_path((enum subid_kind)kind), &st) == 0 && S_ISLNK(st.st_mode)) {
-            (void)snprintf(ret->text, sizeof(ret->text), "%s is a symlink, which newuidmap does not follow: make it a file",
+            (void)snprintf(ret->text, sizeof(ret->text),
+                           "%s is a symlink, which newuidmap does not follow: make it a file",
                            subid_path((enum subid_kind)kind));
             return;
         }
     if (!pw)
-        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants an entry for uid %u in /etc/passwd", f->euid);
+        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants an entry for uid %u in /etc/passwd",
+                       f->euid);
     else if (pw->pw_gid != f->egid)
-        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants the group of /etc/passwd: start it with gid %u, not %u",
+        (void)snprintf(ret->text, sizeof(ret->text),
+                       "newuidmap wants the group of /etc/passwd: start it with gid %u, not %u",
                        (unsigned)pw->pw_gid, f->egid);
     else
         (void)snprintf(ret->text, sizeof(ret->text), "see --debug for each step");

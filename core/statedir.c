@@ -90,7 +90,8 @@ static int clear_entry(struct clearing *c, int parent, const char *name, unsigne
     if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
         return 0;
     if (errno == EBUSY) /* a bind mount of the same file system */
-        if (mount_umount_stale(parent, name) == 0 && unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0)
+        if (mount_umount_stale(parent, name) == 0 &&
+            unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0)
             return 0;
     return -errno;
 }
@@ -148,10 +149,11 @@ static int check_owner(int fd, const char *path, struct reason *why)
     if (fstat(fd, &st) < 0)
         return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
     if (st.st_uid != geteuid())
-        return reason_set(why, -EPERM, "cannot use '%s' as state directory: it belongs to uid %u, not to you", path,
-                          (unsigned)st.st_uid);
+        return reason_set(why, -EPERM, "cannot use '%s' as state directory: it belongs to uid %u, not to you",
+                          path, (unsigned)st.st_uid);
     if (st.st_mode & S_IWOTH)
-        return reason_set(why, -EPERM, "cannot use '%s' as state directory: everybody can write to it (chmod o-w)", path);
+        return reason_set(why, -EPERM,
+                          "cannot use '%s' as state directory: everybody can write to it (chmod o-w)", path);
     return 0;
 }
 
@@ -174,8 +176,10 @@ static int check_harmless(int fd, const char *path, struct reason *why)
     if (fstat(fd, &st) < 0)
         return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
     if (is_path(&st, "/") || is_path(&st, ".") || is_path(&st, getenv("HOME")))
-        return reason_set(why, -EINVAL,
-                          "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)", path);
+        return reason_set(
+            why, -EINVAL,
+            "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)",
+            path);
     dir_auto DIR *d = open_list(fd, ".");
     if (!d)
         return reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno));
@@ -184,10 +188,12 @@ static int check_harmless(int fd, const char *path, struct reason *why)
         const struct dirent *e = readdir(d);
         if (!e)
             return errno ? reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno)) : 0;
-        if (is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+        if (is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISDIR(st.st_mode))
             continue;
         return reason_set(why, -EINVAL,
-                          "'%s' is no state directory: it has the directory '%.64s' in it, which would be deleted (name a new or empty "
+                          "'%s' is no state directory: it has the directory '%.64s' in it, which would be "
+                          "deleted (name a new or empty "
                           "directory)",
                           path, e->d_name);
     }
@@ -223,7 +229,8 @@ static int take_lock(struct statedir *sd)
 {
     struct stat held, named;
 
-    sd->lock_fd = openat(sd->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    sd->lock_fd =
+        openat(sd->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (sd->lock_fd < 0)
         return errno == ENOENT ? -ESTALE : -errno;
     if (flock(sd->lock_fd, LOCK_EX | LOCK_NB) < 0)
@@ -251,11 +258,14 @@ static int open_dir(struct statedir *sd, struct reason *why)
     sd->created = r == 1;
     char real[PATH_MAX];
     if (!realpath(sd->path, real))
-        return errno == ENOENT ? -ESTALE : reason_set(why, -errno, "cannot find '%s': %s", sd->path, strerror(errno));
+        return errno == ENOENT ? -ESTALE
+                               : reason_set(why, -errno, "cannot find '%s': %s", sd->path, strerror(errno));
     memcpy(sd->path, real, sizeof(real));
     sd->dir_fd = open(sd->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (sd->dir_fd < 0)
-        return errno == ENOENT ? -ESTALE : reason_set(why, -errno, "cannot open the state directory '%s': %s", sd->path, strerror(errno));
+        return errno == ENOENT ? -ESTALE
+                               : reason_set(why, -errno, "cannot open the state directory '%s': %s", sd->path,
+                                            strerror(errno));
     r = check_owner(sd->dir_fd, sd->path, why);
     return r < 0 ? r : check_harmless(sd->dir_fd, sd->path, why);
 }
@@ -276,7 +286,8 @@ static int lock_and_clear(struct statedir *sd, struct reason *why)
         return reason_set(why, r, "cannot lock '%s/lock': %s", sd->path, strerror(-r));
     r = clear_all(sd->dir_fd, name);
     if (r < 0)
-        return reason_set(why, r, "cannot clear the state directory '%s': cannot remove '%s': %s", sd->path, name, strerror(-r));
+        return reason_set(why, r, "cannot clear the state directory '%s': cannot remove '%s': %s", sd->path,
+                          name, strerror(-r));
     return 0;
 }
 
@@ -309,17 +320,20 @@ static int open_given(const char *path, struct statedir *ret, struct reason *why
         if (r != -ESTALE)
             return r;
     }
-    return reason_set(why, -EBUSY, "the state directory '%s' is made and removed by others all the time", path);
+    return reason_set(why, -EBUSY, "the state directory '%s' is made and removed by others all the time",
+                      path);
 }
 
 static int open_fresh(struct statedir *ret, struct reason *why)
 {
-    const char *const places[] = {getenv("TMPDIR"), "/tmp", getenv("XDG_RUNTIME_DIR"), "/run", "/dev/shm", "/"};
+    const char *const places[] = {getenv("TMPDIR"), "/tmp",     getenv("XDG_RUNTIME_DIR"),
+                                  "/run",           "/dev/shm", "/"};
     int first = 0;
 
     for (size_t i = 0; i < array_size(places); i++) {
         char path[PATH_MAX];
-        if (!places[i] || *places[i] != '/' || str_format(path, sizeof(path), "%s/rootlet-XXXXXX", places[i]) < 0)
+        if (!places[i] || *places[i] != '/' ||
+            str_format(path, sizeof(path), "%s/rootlet-XXXXXX", places[i]) < 0)
             continue;
         if (mkdtemp(path)) {
             int r = open_given(path, ret, why);
@@ -333,8 +347,10 @@ static int open_fresh(struct statedir *ret, struct reason *why)
         if (!first)
             first = -errno;
     }
-    return reason_set(why, first, "cannot create a state directory in $TMPDIR, /tmp or /run: %s (name a place with --state-dir)",
-                      strerror(-first));
+    return reason_set(
+        why, first,
+        "cannot create a state directory in $TMPDIR, /tmp or /run: %s (name a place with --state-dir)",
+        strerror(-first));
 }
 
 int statedir_open(const char *path, struct statedir *ret, struct reason *why)
@@ -390,7 +406,8 @@ int statedir_read_child_pid(const char *path, pid_t *ret)
     return parse_pid(text, ret) < 0 ? -EINVAL : 0;
 }
 
-static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct sockaddr_un *ret, socklen_t *ret_len)
+static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct sockaddr_un *ret,
+                       socklen_t *ret_len)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
@@ -404,7 +421,8 @@ static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct soc
     return 0;
 }
 
-int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret, socklen_t *ret_len)
+int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret,
+                      socklen_t *ret_len)
 {
     return sd->dir_fd < 0 ? -ENOENT : sockaddr_at(sd->dir_fd, sd->path, name, ret, ret_len);
 }
@@ -445,7 +463,8 @@ void statedir_remove(struct statedir *sd)
     if (unlinkat(sd->dir_fd, "lock", 0) < 0 && errno != ENOENT)
         log_debug("cannot remove '%s/lock': %s", sd->path, strerror(errno));
     /* Only the very directory, not another one that has its name by now. */
-    if (stat(sd->path, &named) == 0 && fstat(sd->dir_fd, &held) == 0 && same_file(&held, &named) && rmdir(sd->path) < 0)
+    if (stat(sd->path, &named) == 0 && fstat(sd->dir_fd, &held) == 0 && same_file(&held, &named) &&
+        rmdir(sd->path) < 0)
         log_debug("cannot remove '%s': %s", sd->path, strerror(errno));
     statedir_close(sd);
 }

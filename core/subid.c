@@ -235,8 +235,8 @@ int subid_parse(const char *text, size_t len, const char *user, uint32_t uid, st
         line = trim(line);
         if (line.len == 0 || line.s[0] == '#')
             continue;
-        if (!next_piece(&line, ':', &owner) || !next_piece(&line, ':', &first) || !next_piece(&line, ':', &count) ||
-            line.s) {
+        if (!next_piece(&line, ':', &owner) || !next_piece(&line, ':', &first) ||
+            !next_piece(&line, ':', &count) || line.s) {
             log_debug("subordinate ids: line %zu passed over: not OWNER:FIRST:COUNT", no);
             continue;
         }
@@ -291,7 +291,8 @@ static const char *user_text(const char *user, uint32_t uid, char buf[static 16]
     return buf;
 }
 
-int subid_read(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret, struct reason *why)
+int subid_read(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret,
+               struct reason *why)
 {
     const char *path = subid_path(kind);
     subid_auto struct subid_list l = {0};
@@ -320,7 +321,8 @@ static const char *getsubids_program(void)
     return env && *env ? env : "getsubids";
 }
 
-int subid_getsubids(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret, struct reason *why)
+int subid_getsubids(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret,
+                    struct reason *why)
 {
     subid_auto struct subid_list l = {0};
     const char *program = getsubids_program();
@@ -340,13 +342,15 @@ int subid_getsubids(enum subid_kind kind, const char *user, uint32_t uid, struct
 
     char minus_g[] = "-g";
     char *uid_argv[] = {path, name, NULL}, *gid_argv[] = {path, minus_g, name, NULL};
-    r = proc_run(kind == SUBID_UID ? uid_argv : gid_argv, GETSUBIDS_TIMEOUT_MS, &status, &err, out, GETSUBIDS_OUT_MAX);
+    r = proc_run(kind == SUBID_UID ? uid_argv : gid_argv, GETSUBIDS_TIMEOUT_MS, &status, &err, out,
+                 GETSUBIDS_OUT_MAX);
     if (r < 0)
         return reason_set(why, r, "cannot run '%s': %s", path, strerror(-r));
     if (WIFSIGNALED(status))
         return reason_set(why, -ENODATA, "'%s' was killed by signal %d", path, WTERMSIG(status));
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return reason_set(why, -ENODATA, "'%s' has no ranges for '%s'%s%s", path, name, err.text[0] ? ": " : "", err.text);
+        return reason_set(why, -ENODATA, "'%s' has no ranges for '%s'%s%s", path, name,
+                          err.text[0] ? ": " : "", err.text);
 
     size_t len = strlen(out);
     if (len == GETSUBIDS_OUT_MAX - 1) /* cut off: the last line may be half a number */

@@ -97,7 +97,8 @@ static void test_shared(void)
 {
     fd_auto int dir = open("dir", O_PATH | O_DIRECTORY | O_CLOEXEC);
     is_int(mount_is_shared(dir), 0, "a private mount");
-    ok(mount("dir", "dir", NULL, MS_BIND, NULL) == 0 && mount(NULL, "dir", NULL, MS_SHARED, NULL) == 0, "a shared one");
+    ok(mount("dir", "dir", NULL, MS_BIND, NULL) == 0 && mount(NULL, "dir", NULL, MS_SHARED, NULL) == 0,
+       "a shared one");
     fd_auto int sub = open("dir/sub", O_PATH | O_DIRECTORY | O_CLOEXEC);
     is_int(mount_is_shared(sub), 1, "is seen, from a directory in it");
     struct reason why = {""};
@@ -127,20 +128,26 @@ static void test_bind_file(void)
     put("src", "new");
     put("dst", "old");
     make_dir("place");
-    ok(symlink("../dst", "place/link") == 0 && symlink("/nowhere", "place/dangling") == 0 && symlink("src", "srclink") == 0, "symlinks");
+    ok(symlink("../dst", "place/link") == 0 && symlink("/nowhere", "place/dangling") == 0 &&
+           symlink("src", "srclink") == 0,
+       "symlinks");
     is_int(mount_bind_file("/tmp/src", "/tmp/place/link", false, &why), 0, "over what a symlink names");
     is_file("dst", "new", "it is bound");
     is_link("place/link", "../dst", "the symlink stays");
     umount2("dst", MNT_DETACH);
-    is_int(mount_bind_file("/tmp/src", "/tmp/place/link", true, &why), 0, "over a symlink in a directory of our own");
+    is_int(mount_bind_file("/tmp/src", "/tmp/place/link", true, &why), 0,
+           "over a symlink in a directory of our own");
     is_file("place/link", "new", "it is bound");
     is_file("dst", "old", "what it named is untouched");
-    is_int(mount_bind_file("/tmp/src", "/tmp/place/dangling", false, &why), -ENOENT, "over what is not there");
-    is_int(mount_bind_file("/tmp/src", "/tmp/place/dangling", true, &why), 0, "which is made in a directory of our own");
+    is_int(mount_bind_file("/tmp/src", "/tmp/place/dangling", false, &why), -ENOENT,
+           "over what is not there");
+    is_int(mount_bind_file("/tmp/src", "/tmp/place/dangling", true, &why), 0,
+           "which is made in a directory of our own");
     is_file("place/dangling", "new", "it is bound");
     is_int(mount_bind_file("/tmp/src", "/tmp/place/none", true, &why), 0, "over nothing");
     is_file("place/none", "new", "it is bound");
-    is_int(mount_bind_file("/tmp/srclink", "/tmp/dst", false, &why), -ELOOP, "a source that is a symlink is refused");
+    is_int(mount_bind_file("/tmp/srclink", "/tmp/dst", false, &why), -ELOOP,
+           "a source that is a symlink is refused");
     is_int(mount_bind_file("/tmp/place", "/tmp/dst", false, &why), -EINVAL, "a directory, too");
     is_int(mount_bind_file("/tmp/src", "/tmp/place", false, &why), -EINVAL, "a directory as the place");
     ok(strstr(why.text, "/tmp/place"), "is named: %s", why.text);
@@ -149,7 +156,8 @@ static void test_bind_file(void)
     fd_auto int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     is_int(mount_bind_ns("user", here, "ns", &why), 0, "a namespace (%s)", why.text);
     struct stat a, b;
-    ok(stat("ns", &a) == 0 && stat("/proc/self/ns/user", &b) == 0 && a.st_ino == b.st_ino, "is found by the path");
+    ok(stat("ns", &a) == 0 && stat("/proc/self/ns/user", &b) == 0 && a.st_ino == b.st_ino,
+       "is found by the path");
     mount_umount_stale(here, "ns");
 }
 
@@ -200,13 +208,15 @@ static void test_copyup(void)
     long_name[255] = '\0';
     snprintf(path, sizeof(path), "up/%s", long_name);
     put(path, "long");
-    if (symlink("file", "up/link") < 0 || symlink("/nowhere/../x", "up/dangling") < 0 || symlink("up", "uplink") < 0 ||
-        mkfifo("up/fifo", 0600) < 0 || mount("tmpfs", "up/below", "tmpfs", 0, NULL) < 0)
+    if (symlink("file", "up/link") < 0 || symlink("/nowhere/../x", "up/dangling") < 0 ||
+        symlink("up", "uplink") < 0 || mkfifo("up/fifo", 0600) < 0 ||
+        mount("tmpfs", "up/below", "tmpfs", 0, NULL) < 0)
         bail_out("cannot make the tree");
     put("up/below/deep", "mounted");
     int entries = count_entries("up");
 
-    is_int(copyup_dirs(dirs, 4, PROP_RPRIVATE, &why), 0, "a directory, one in it, twice by other names (%s)", why.text);
+    is_int(copyup_dirs(dirs, 4, PROP_RPRIVATE, &why), 0, "a directory, one in it, twice by other names (%s)",
+           why.text);
     struct stat st;
     is_int(stat("/tmp/up", &st) == 0 ? st.st_mode & 07777 : 0, 0755, "mode 0755");
     is_int(count_entries("/tmp/up"), entries + 1, "each entry once, and the host's tree");
@@ -265,7 +275,8 @@ static void test_copyup_refusals(void)
     is_int(copyup_dirs(dirs, 1, PROP_DEFAULT, &why), -ENOTDIR, "a file: %s", why.text);
     is_int(copyup_dirs(dirs + 1, 1, PROP_DEFAULT, &why), -ENOENT, "nothing: %s", why.text);
     is_int(copyup_check(NULL, 0, PROP_RSHARED, &why), 0, "shared without copy-up is fine");
-    ok(copyup_has(dirs, 3, "/etc") && !copyup_has(dirs, 2, "/etc") && !copyup_has(dirs, 3, "/et"), "is /etc among them?");
+    ok(copyup_has(dirs, 3, "/etc") && !copyup_has(dirs, 2, "/etc") && !copyup_has(dirs, 3, "/et"),
+       "is /etc among them?");
 }
 
 /* ---------------------------------------------------------------- */
