@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dirclear.h"
 #include "core/fd.h"
 #include "core/strv.h"
 
@@ -153,18 +154,12 @@ static int add_entry(int list, int root, const char *ro, const struct dirent *e)
     return r < 0 ? r : put_symlink(target, root, e->d_name);
 }
 
-static void close_dir(DIR **d)
-{
-    if (*d)
-        closedir(*d);
-}
-
 static int fill(int list, int root, const char *ro)
 {
     int fd = fcntl(list, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    __attribute__((cleanup(close_dir))) DIR *d = fdopendir(fd);
+    dir_auto DIR *d = fdopendir(fd);
     if (!d) {
         int r = -errno;
         close(fd);

@@ -150,6 +150,21 @@ uint64_t idmap_total(const struct idmap *m)
     return sum;
 }
 
+bool idmap_is_within(const struct idmap *m, const struct idmap *parent)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct idmap_extent *e = &m->e[i];
+        bool inside = false;
+        for (size_t k = 0; k < parent->n && !inside; k++) {
+            const struct idmap_extent *p = &parent->e[k];
+            inside = e->outer >= p->inner && (uint64_t)e->outer + e->count <= (uint64_t)p->inner + p->count;
+        }
+        if (!inside)
+            return false;
+    }
+    return true;
+}
+
 int idmap_read(pid_t pid, enum subid_kind kind, struct idmap *ret)
 {
     free_auto char *text = NULL;

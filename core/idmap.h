@@ -75,6 +75,9 @@ int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct id
 /* idmap_derive - the identity of @parent's inner ids, with inner 0 being @self (whose own number, and 0 outside, are left out then) */
 int idmap_derive(uint32_t self, const struct idmap *parent, struct idmap *ret);
 
+/* idmap_is_within - is each extent's outside within one extent's inside of @parent, as the kernel wants it? */
+bool idmap_is_within(const struct idmap *m, const struct idmap *parent);
+
 enum idmap_method {
     IDMAP_AUTO, /* the ladder */
     IDMAP_DIRECT,
@@ -136,6 +139,12 @@ struct idmap_plan {
  * holds each refusal then, too.
  */
 int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct reason *why);
+
+/**
+ * idmap_plan_lower - give up the rung in force, which was refused when it was written, for the next one that is possible
+ * Return: 0; -ENOENT: there is none, or none but this was asked for; -errno: none is possible.
+ */
+int idmap_plan_lower(struct idmap_plan *plan, const struct reason *refusal);
 
 /**
  * idmap_apply - write the maps of @child, which is in its new user namespace already

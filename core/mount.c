@@ -257,9 +257,8 @@ static int private_place(struct mount_tree *t, char inner[static 80])
     memcpy(t->path, place, sizeof(place));
     t->fd = -1;
     (void)snprintf(inner, 80, "%s/t", place);
-    if (mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0)
-        r = -errno;
-    else if (mount(NULL, place, NULL, MS_PRIVATE, NULL) < 0 || mkdir(inner, 0700) < 0)
+    if (mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0 ||
+        mount(NULL, place, NULL, MS_PRIVATE, NULL) < 0 || mkdir(inner, 0700) < 0)
         r = -errno;
     if (r < 0)
         mount_tree_done(t);

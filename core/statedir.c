@@ -3,9 +3,6 @@
  * Theory of operation: whoever holds the flock on `lock` owns the directory.  Nothing is changed before the lock is held.
  * The owner deletes the lock file and the directory at exit, so a lock that was waited for, or opened just before, may be
  * one nobody else will ever open: after locking, the name is looked up again, and the whole is repeated if it differs.
- *
- * Deleting goes through descriptors, follows no symlink and leaves the directory's file system nowhere; both depth and
- * number of entries are bounded.
  */
 #include "core/statedir.h"
 
@@ -20,19 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dirclear.h"
 #include "core/fd.h"
-#include "core/mount.h"
 #include "core/parse.h"
 #include "core/strv.h"
 
-enum { CLEAR_DEPTH = 16, CLEAR_ENTRIES = 20000, LOCK_TRIES = 20 };
-
-static void close_dir(DIR **d)
-{
-    if (*d)
-        closedir(*d);
-}
-#define dir_auto __attribute__((cleanup(close_dir)))
+enum { LOCK_TRIES = 20 };
 
 static bool is_dots(const char *name)
 {
@@ -42,102 +32,6 @@ static bool is_dots(const char *name)
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-static DIR *open_list(int dirfd, const char *name)
-{
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return NULL;
-    DIR *d = fdopendir(fd);
-    if (!d)
-        fd_close(&fd);
-    return d;
-}
-
-/* ---------------------------------------------------------------- clearing */
-
-struct clearing {
-    dev_t dev;
-    unsigned left; /* entries that may still be looked at */
-};
-
-static int clear_dir(struct clearing *c, int parent, const char *name, unsigned depth);
-
-static int clear_entry(struct clearing *c, int parent, const char *name, unsigned depth)
-{
-    struct stat st;
-
-    if (c->left-- == 0)
-        return -E2BIG;
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    /* A namespace, or whatever else is mounted there: without the mount there is a plain file or directory again. */
-    if (st.st_dev != c->dev) {
-        int r = mount_umount_stale(parent, name);
-        if (r < 0)
-            return r;
-        if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            return errno == ENOENT ? 0 : -errno;
-        if (st.st_dev != c->dev)
-            return -EBUSY;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        int r = depth > 0 ? clear_dir(c, parent, name, depth - 1) : -ELOOP;
-        if (r < 0)
-            return r;
-    }
-    if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno == EBUSY) /* a bind mount of the same file system */
-        if (mount_umount_stale(parent, name) == 0 &&
-            unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0)
-            return 0;
-    return -errno;
-}
-
-static int clear_dir(struct clearing *c, int parent, const char *name, unsigned depth)
-{
-    dir_auto DIR *d = open_list(parent, name);
-    if (!d)
-        return errno == ENOENT ? 0 : -errno;
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
-        if (!e)
-            return -errno;
-        if (is_dots(e->d_name))
-            continue;
-        int r = clear_entry(c, dirfd(d), e->d_name, depth);
-        if (r < 0)
-            return r;
-    }
-}
-
-/* Everything but the lock. *ret_name: the entry that could not be removed, NAME_MAX + 1 bytes. */
-static int clear_all(int dir_fd, char *ret_name)
-{
-    struct stat st;
-
-    if (fstat(dir_fd, &st) < 0)
-        return -errno;
-    struct clearing c = {.dev = st.st_dev, .left = CLEAR_ENTRIES};
-    dir_auto DIR *d = open_list(dir_fd, ".");
-    if (!d)
-        return -errno;
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
-        if (!e)
-            return -errno;
-        if (is_dots(e->d_name) || !strcmp(e->d_name, "lock"))
-            continue;
-        int r = clear_entry(&c, dir_fd, e->d_name, CLEAR_DEPTH);
-        if (r < 0) {
-            (void)str_format(ret_name, NAME_MAX + 1, "%s", e->d_name);
-            return r;
-        }
-    }
 }
 
 /* ---------------------------------------------------------------- is it a state directory at all? */
@@ -180,7 +74,7 @@ static int check_harmless(int fd, const char *path, struct reason *why)
             why, -EINVAL,
             "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)",
             path);
-    dir_auto DIR *d = open_list(fd, ".");
+    dir_auto DIR *d = dir_open_list(fd, ".");
     if (!d)
         return reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno));
     for (;;) {
@@ -284,7 +178,7 @@ static int lock_and_clear(struct statedir *sd, struct reason *why)
         return r;
     if (r < 0)
         return reason_set(why, r, "cannot lock '%s/lock': %s", sd->path, strerror(-r));
-    r = clear_all(sd->dir_fd, name);
+    r = dir_clear(sd->dir_fd, "lock", name);
     if (r < 0)
         return reason_set(why, r, "cannot clear the state directory '%s': cannot remove '%s': %s", sd->path,
                           name, strerror(-r));
@@ -457,7 +351,7 @@ void statedir_remove(struct statedir *sd)
 
     if (sd->dir_fd < 0)
         return;
-    int r = clear_all(sd->dir_fd, name);
+    int r = dir_clear(sd->dir_fd, "lock", name);
     if (r < 0)
         log_debug("cannot remove '%s/%s': %s", sd->path, name, strerror(-r));
     if (unlinkat(sd->dir_fd, "lock", 0) < 0 && errno != ENOENT)

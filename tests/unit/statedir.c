@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/dirclear.h"
 #include "core/fd.h"
 #include "tests/unit/tap.h"
 
@@ -277,7 +278,7 @@ static void test_default_place(void)
 
 int main(void)
 {
-    char template[] = "/tmp/rootlet-unit-XXXXXX", command[64];
+    char template[] = "/tmp/rootlet-unit-XXXXXX", name[NAME_MAX + 1];
 
     if (!mkdtemp(template) || !realpath(template, base))
         bail_out("no temporary directory");
@@ -287,7 +288,19 @@ int main(void)
     test_refusals();
     test_paths();
     test_default_place();
-    snprintf(command, sizeof(command), "rm -rf %s", template);
-    is_int(chdir("/") || system(command), 0, "clean up");
+    int fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Deeper than that is cleared at once: from the inside, then. */
+    is_int(dir_clear(fd, "", name), -ELOOP, "too deep to be cleared");
+    is_str(name, "deep", "which is told");
+    int deep = openat(fd, "deep/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d",
+                      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_int(dir_clear(deep, "", name), 0, "the deep end");
+    close(deep);
+    deep = openat(fd, "deep/d/d/d/d/d/d/d/d/d/d/d/d/d/d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_int(dir_clear(deep, "", name), 0, "the middle");
+    close(deep);
+    is_int(dir_clear(fd, "", name), 0, "the rest");
+    close(fd);
+    is_int(rmdir(base), 0, "nothing is left");
     return done_testing();
 }
