@@ -51,12 +51,14 @@ struct options {
 
 static const struct opt table[] = {
     {"propagation", 0, OPT_ENUM, AT(propagation), "private|rprivate|slave|rslave",
-     "mount propagation of / (default: rprivate; shared and rshared are refused)", .values = mount_propagation_names},
+     "mount propagation of / (default: rprivate; shared and rshared are refused)",
+     .values = mount_propagation_names},
     {"copy-up-mode", 0, OPT_ENUM, AT(mode), "tmpfs+symlink", "how", .values = copyup_mode_names},
     {"map", 0, OPT_STR, AT(map), "auto|direct|newuidmap|single|C:H:N",
      .help = "make a user namespace, with this id map (default: only without CAP_SYS_ADMIN, auto)"},
     {"subid-source", 0, OPT_ENUM, AT(subid_source), "auto|dynamic|static",
-     "where subordinate ids come from: getsubids, or /etc/subuid and /etc/subgid", .values = subid_source_names},
+     "where subordinate ids come from: getsubids, or /etc/subuid and /etc/subgid",
+     .values = subid_source_names},
     {"debug", 0, OPT_FLAG, AT(debug), .help = "say every step on stderr"},
     {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
     {"version", 'v', OPT_FLAG, AT(version), .help = "show the version"},
@@ -66,13 +68,16 @@ static const struct opt table[] = {
 static int usage(bool alias, const char *called)
 {
     const char *name = alias ? called : "rootlet copyup";
-    printf("%s - make directories writable for a command, and only for it\n\n"
-           "Usage: %s [OPTION]... DIR... [-- COMMAND [ARG]...]\n\n"
-           "Each DIR becomes a tmpfs of symlinks to what the host has there. Without COMMAND: $SHELL, or sh.\n"
-           "The exit status is the command's; 126: it cannot be run; 127: not found; 1: own errors.\n\nOptions:\n",
-           name, name);
+    printf(
+        "%s - make directories writable for a command, and only for it\n\n"
+        "Usage: %s [OPTION]... DIR... [-- COMMAND [ARG]...]\n\n"
+        "Each DIR becomes a tmpfs of symlinks to what the host has there. Without COMMAND: $SHELL, or sh.\n"
+        "The exit status is the command's; 126: it cannot be run; 127: not found; 1: own "
+        "errors.\n\nOptions:\n",
+        name, name);
     opt_help(stdout, table);
-    printf("\nExample: %s /etc -- sh -c 'rm /etc/hostname; echo box >/etc/hostname; cat /etc/hostname'\n", name);
+    printf("\nExample: %s /etc -- sh -c 'rm /etc/hostname; echo box >/etc/hostname; cat /etc/hostname'\n",
+           name);
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
@@ -101,10 +106,12 @@ _Noreturn static void map_parent(int sync_fd, struct idmap_plan *plan, pid_t par
 static int explain_unshare(int r)
 {
     if (r == -ENOSPC || r == -EUSERS)
-        return log_errno(r, "cannot make a user namespace (raise user.max_user_namespaces, or nest less deep)");
+        return log_errno(r,
+                         "cannot make a user namespace (raise user.max_user_namespaces, or nest less deep)");
     if (r == -EPERM || r == -EACCES)
-        return log_errno(r, "cannot make a user namespace (forbidden here: look at kernel.unprivileged_userns_clone, "
-                            "kernel.apparmor_restrict_unprivileged_userns, the seccomp filter, or a chroot)");
+        return log_errno(
+            r, "cannot make a user namespace (forbidden here: look at kernel.unprivileged_userns_clone, "
+               "kernel.apparmor_restrict_unprivileged_userns, the seccomp filter, or a chroot)");
     return log_errno(r, "cannot make a user namespace");
 }
 

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dirclear.h"
 #include "core/fd.h"
 #include "core/strv.h"
 
@@ -83,7 +84,9 @@ static int check_one(const char *dir, struct reason *why)
 int copyup_check(char *const *dirs, size_t n, enum mount_propagation p, struct reason *why)
 {
     if (n > 0 && mount_propagation_is_shared(p))
-        return reason_set(why, -EINVAL, "copy-up and propagation %s exclude each other: the copy would be mounted on the host, too (use rslave)",
+        return reason_set(why, -EINVAL,
+                          "copy-up and propagation %s exclude each other: the copy would be mounted on the "
+                          "host, too (use rslave)",
                           mount_propagation_names[p]);
     for (size_t i = 0; i < n; i++) {
         int r = check_one(dirs[i], why);
@@ -151,18 +154,12 @@ static int add_entry(int list, int root, const char *ro, const struct dirent *e)
     return r < 0 ? r : put_symlink(target, root, e->d_name);
 }
 
-static void close_dir(DIR **d)
-{
-    if (*d)
-        closedir(*d);
-}
-
 static int fill(int list, int root, const char *ro)
 {
     int fd = fcntl(list, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    __attribute__((cleanup(close_dir))) DIR *d = fdopendir(fd);
+    dir_auto DIR *d = fdopendir(fd);
     if (!d) {
         int r = -errno;
         close(fd);
@@ -216,7 +213,9 @@ static int copy_up(const char *path, struct reason *why)
     /* A mount there would show up in the host's mount namespace. Non-recursive propagation leaves such mounts. */
     int r = mount_is_shared(dir);
     if (r > 0)
-        return reason_set(why, -EINVAL, "cannot copy up '%.300s': it is on a mount shared with the host (use propagation rslave or rprivate)",
+        return reason_set(why, -EINVAL,
+                          "cannot copy up '%.300s': it is on a mount shared with the host (use propagation "
+                          "rslave or rprivate)",
                           path);
     if (r < 0)
         return failed(path, "read /proc/self/mountinfo", r, why);

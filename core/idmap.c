@@ -65,7 +65,8 @@ int idmap_format(const struct idmap *m, char *buf)
     buf[0] = '\0';
     for (size_t i = 0; i < m->n; i++) {
         const struct idmap_extent *e = &m->e[i];
-        len += (size_t)snprintf(buf + len, IDMAP_TEXT_MAX + 1 - len, "%u %u %u\n", e->inner, e->outer, e->count);
+        len +=
+            (size_t)snprintf(buf + len, IDMAP_TEXT_MAX + 1 - len, "%u %u %u\n", e->inner, e->outer, e->count);
     }
     return (int)len;
 }
@@ -147,6 +148,21 @@ uint64_t idmap_total(const struct idmap *m)
     for (size_t i = 0; i < m->n; i++)
         sum += m->e[i].count;
     return sum;
+}
+
+bool idmap_is_within(const struct idmap *m, const struct idmap *parent)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct idmap_extent *e = &m->e[i];
+        bool inside = false;
+        for (size_t k = 0; k < parent->n && !inside; k++) {
+            const struct idmap_extent *p = &parent->e[k];
+            inside = e->outer >= p->inner && (uint64_t)e->outer + e->count <= (uint64_t)p->inner + p->count;
+        }
+        if (!inside)
+            return false;
+    }
+    return true;
 }
 
 int idmap_read(pid_t pid, enum subid_kind kind, struct idmap *ret)
@@ -246,8 +262,8 @@ static int copy_without(const struct subid_list *l, uint32_t id, struct subid_li
     return subid_list_remove(ret, id);
 }
 
-int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct idmap *parent, struct idmap *ret,
-                      uint64_t *ret_dropped)
+int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct idmap *parent,
+                      struct idmap *ret, uint64_t *ret_dropped)
 {
     subid_auto struct subid_list own = {0};
     struct idmap m, merged;

@@ -69,26 +69,31 @@ int idmap_read(pid_t pid, enum subid_kind kind, struct idmap *ret);
  *          extents is split, since the kernel wants each new extent inside one of the parent's
  * @ret_dropped: how many ids were left out (unmapped in the parent, or no room in the map); may be NULL
  */
-int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct idmap *parent, struct idmap *ret, uint64_t *ret_dropped);
+int idmap_from_subids(uint32_t self, const struct subid_list *l, const struct idmap *parent,
+                      struct idmap *ret, uint64_t *ret_dropped);
 
 /* idmap_derive - the identity of @parent's inner ids, with inner 0 being @self (whose own number, and 0 outside, are left out then) */
 int idmap_derive(uint32_t self, const struct idmap *parent, struct idmap *ret);
 
+/* idmap_is_within - is each extent's outside within one extent's inside of @parent, as the kernel wants it? */
+bool idmap_is_within(const struct idmap *m, const struct idmap *parent);
+
 enum idmap_method {
-    IDMAP_AUTO,      /* the ladder */
+    IDMAP_AUTO, /* the ladder */
     IDMAP_DIRECT,
     IDMAP_NEWUIDMAP,
-    IDMAP_DERIVED,   /* never asked for by name: part of direct */
+    IDMAP_DERIVED, /* never asked for by name: part of direct */
     IDMAP_SINGLE,
-    IDMAP_CUSTOM,    /* C:H:N */
+    IDMAP_CUSTOM, /* C:H:N */
 };
 const char *idmap_method_name(enum idmap_method m); /* "direct"... */
 
 /* What the user asked for. All zero is the default. */
 struct idmap_request {
-    enum idmap_method method;      /* AUTO, DIRECT, NEWUIDMAP, SINGLE or CUSTOM */
+    enum idmap_method method; /* AUTO, DIRECT, NEWUIDMAP, SINGLE or CUSTOM */
     enum subid_source source;
-    struct idmap custom;           /* IDMAP_CUSTOM: for uids and gids alike, where one's own uid stands for one's own gid */
+    struct idmap
+        custom; /* IDMAP_CUSTOM: for uids and gids alike, where one's own uid stands for one's own gid */
 };
 
 /**
@@ -101,19 +106,21 @@ enum idmap_rung_state { RUNG_NOT_TRIED, RUNG_REFUSED, RUNG_POSSIBLE };
 enum { IDMAP_RUNGS = 4 }; /* direct, newuidmap, derived, single: IDMAP_DIRECT is rung 0 */
 
 struct idmap_plan {
-    enum idmap_method method;  /* the rung in force: IDMAP_DIRECT ... IDMAP_CUSTOM; idmap_apply() may move it down */
-    bool by_helper;            /* newuidmap and newgidmap write the maps, not this process */
+    enum idmap_method
+        method;     /* the rung in force: IDMAP_DIRECT ... IDMAP_CUSTOM; idmap_apply() may move it down */
+    bool by_helper; /* newuidmap and newgidmap write the maps, not this process */
     bool deny_setgroups;
     struct idmap uids, gids;
-    uint32_t euid, egid;       /* of this process, in its own namespace: ROOTLESSKIT_PARENT_EUID, ROOTLESSKIT_PARENT_EGID */
-    bool may_fall;             /* method was auto: idmap_apply() may try the rungs below */
-    enum subid_source source;  /* as asked for */
-    char user[256];            /* login name, or the uid in digits */
+    uint32_t euid,
+        egid; /* of this process, in its own namespace: ROOTLESSKIT_PARENT_EUID, ROOTLESSKIT_PARENT_EGID */
+    bool may_fall;            /* method was auto: idmap_apply() may try the rungs below */
+    enum subid_source source; /* as asked for */
+    char user[256];           /* login name, or the uid in digits */
     struct {
         enum idmap_rung_state state;
-        struct reason why;     /* RUNG_REFUSED: "newuidmap is not installed" */
+        struct reason why; /* RUNG_REFUSED: "newuidmap is not installed" */
     } rung[IDMAP_RUNGS];
-    uint64_t dropped;          /* subids left out, see idmap_from_subids() */
+    uint64_t dropped; /* subids left out, see idmap_from_subids() */
     /*
      * One line for the user, without the program's name; empty when there is nothing to say. Final after idmap_apply().
      * "newuidmap is not installed (single-id map used instead; install uidmap, or run as root with CAP_SETUID)"
@@ -132,6 +139,12 @@ struct idmap_plan {
  * holds each refusal then, too.
  */
 int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct reason *why);
+
+/**
+ * idmap_plan_lower - give up the rung in force, which was refused when it was written, for the next one that is possible
+ * Return: 0; -ENOENT: there is none, or none but this was asked for; -errno: none is possible.
+ */
+int idmap_plan_lower(struct idmap_plan *plan, const struct reason *refusal);
 
 /**
  * idmap_apply - write the maps of @child, which is in its new user namespace already

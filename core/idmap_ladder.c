@@ -17,24 +17,16 @@
 #include "core/idmap.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <pwd.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/newuidmap.h"
 #include "core/ns.h"
-#include "core/parse.h"
 #include "core/proc.h"
 #include "core/strv.h"
 
@@ -42,16 +34,14 @@
 #define CAP_SETFCAP 31
 #endif
 
-enum { HELPER_TIMEOUT_MS = 10000 };
-
 /* What is known of this process, and, once asked for, of its user's ranges. */
 struct facts {
     uint32_t euid, egid;
     bool setuid, setgid, setfcap; /* capabilities in effect */
-    bool borrowed;                /* they come from the executable (AT_SECURE): whoever started it does not have them */
+    bool borrowed; /* they come from the executable (AT_SECURE): whoever started it does not have them */
     struct idmap uid_parent, gid_parent;
     bool looked_up;
-    int subids_error;             /* 0: both lists are there */
+    int subids_error; /* 0: both lists are there */
     struct reason subids_why;
     struct subid_list subuids, subgids;
     const char *fix; /* static text: what the user could do about the last refusal */
@@ -63,14 +53,6 @@ static void facts_done(struct facts *f)
     subid_list_done(&f->subgids);
 }
 #define facts_auto __attribute__((cleanup(facts_done)))
-
-static const char *const method_names[] = {"auto", "direct", "newuidmap", "derived", "single", "custom"};
-_Static_assert(array_size(method_names) == IDMAP_CUSTOM + 1, "a name for each method");
-
-const char *idmap_method_name(enum idmap_method m)
-{
-    return (size_t)m < array_size(method_names) ? method_names[m] : "?";
-}
 
 static int collect(struct facts *f, struct reason *why)
 {
@@ -123,7 +105,8 @@ static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *
 
     int r = look_up(f, p);
     if (r < 0) {
-        f->fix = p->source == SUBID_DYNAMIC ? "use --subid-source=static for /etc/subuid and /etc/subgid" : NULL;
+        f->fix =
+            p->source == SUBID_DYNAMIC ? "use --subid-source=static for /etc/subuid and /etc/subgid" : NULL;
         return reason_set(why, r, "%s", f->subids_why.text);
     }
     r = idmap_from_subids(f->euid, &f->subuids, &f->uid_parent, &p->uids, &dropped_uids);
@@ -132,9 +115,11 @@ static int lay_out_subids(struct facts *f, struct idmap_plan *p, struct reason *
     if (r < 0)
         return reason_set(why, r, "cannot lay out the subordinate ids of '%s': %s", p->user, strerror(-r));
     for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
-        if ((kind == SUBID_UID ? &p->uids : &p->gids)->n < 2)
-            return reason_set(why, -ENODATA, "the ranges of '%s' in %s are not mapped in this user namespace", p->user,
-                              subid_path((enum subid_kind)kind));
+        if ((kind == SUBID_UID ? &p->uids : &p->gids)->n < 2) {
+            f->fix = "give it ranges that are mapped here, or start it outside";
+            return reason_set(why, -ENODATA, "the ranges of '%s' in %s are not mapped in this user namespace",
+                              p->user, subid_path((enum subid_kind)kind));
+        }
     p->dropped = dropped_uids + dropped_gids;
     return 0;
 }
@@ -152,7 +137,10 @@ static int need_both_caps(struct facts *f, struct reason *why)
     if (f->setuid && f->setgid)
         return 0;
     f->fix = "run as root";
-    return reason_set(why, -EPERM, "no %s", f->setuid ? "CAP_SETGID" : f->setgid ? "CAP_SETUID" : "CAP_SETUID and CAP_SETGID");
+    return reason_set(why, -EPERM, "no %s",
+                      f->setuid   ? "CAP_SETGID"
+                      : f->setgid ? "CAP_SETUID"
+                                  : "CAP_SETUID and CAP_SETGID");
 }
 
 static int rung_direct(struct facts *f, struct idmap_plan *p, struct reason *why)
@@ -165,69 +153,9 @@ static int rung_direct(struct facts *f, struct idmap_plan *p, struct reason *why
     return r;
 }
 
-/* Does the file have cap @cap among its permitted file capabilities? (struct vfs_cap_data, linux/capability.h: little-endian) */
-static bool has_file_cap(const char *path, unsigned cap)
-{
-    unsigned char d[sizeof(struct vfs_ns_cap_data)];
-    ssize_t n = getxattr(path, "security.capability", d, sizeof(d));
-    if (n < 12)
-        return false;
-    uint32_t permitted = (uint32_t)d[4] | (uint32_t)d[5] << 8 | (uint32_t)d[6] << 16 | (uint32_t)d[7] << 24;
-    return permitted >> cap & 1;
-}
-
-/* A script may stand in for a helper and start the real one; the bits of the script say nothing then. */
-static bool is_script(const char *path)
-{
-    char magic[2];
-    fd_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    return fd >= 0 && fd_read_full(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) && !memcmp(magic, "#!", 2);
-}
-
-static int helper_usable(const struct facts *f, const char *name, unsigned cap, char *ret_path, const char **fix,
-                         struct reason *why)
-{
-    struct stat st;
-    struct statvfs vfs;
-
-    if (proc_which(name, ret_path) < 0) {
-        *fix = "install uidmap, or run as root with CAP_SETUID";
-        return reason_set(why, -ENOENT, "%s is not installed", name);
-    }
-    if (f->euid == 0 && f->setuid && f->setgid)
-        return 0; /* it needs no privilege but ours */
-    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
-        *fix = "start it without no_new_privs";
-        return reason_set(why, -EPERM, "%s cannot work under no_new_privs", name);
-    }
-    if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1) {
-        *fix = "start it with CAP_SETUID and CAP_SETGID in the bounding set";
-        return reason_set(why, -EPERM, "%s cannot work: its capability is not in the bounding set", name);
-    }
-    if (is_script(ret_path))
-        return 0;
-    if (stat(ret_path, &st) < 0 || statvfs(ret_path, &vfs) < 0)
-        return reason_set(why, -errno, "cannot examine '%s': %s", ret_path, strerror(errno));
-    if (vfs.f_flag & ST_NOSUID) {
-        *fix = "mount that file system without nosuid";
-        return reason_set(why, -EPERM, "'%s' is on a nosuid mount", ret_path);
-    }
-    /* An owner that is not mapped here shows as the overflow uid: then the bit has no effect either. */
-    bool setuid_root = (st.st_mode & S_ISUID) && st.st_uid == 0;
-    if (!setuid_root && !has_file_cap(ret_path, cap) && f->euid != 0) {
-        *fix = "reinstall uidmap, or give newuidmap and newgidmap the setuid bit";
-        return reason_set(why, -EPERM, "'%s' has neither the setuid bit of root nor file capabilities", ret_path);
-    }
-    return 0;
-}
-
 static int rung_newuidmap(struct facts *f, struct idmap_plan *p, struct reason *why)
 {
-    char path[PATH_MAX];
-
-    int r = helper_usable(f, "newuidmap", CAP_SETUID, path, &f->fix, why);
-    if (r == 0)
-        r = helper_usable(f, "newgidmap", CAP_SETGID, path, &f->fix, why);
+    int r = newuidmap_usable(&f->fix, why);
     if (r == 0)
         r = lay_out_subids(f, p, why);
     /* A helper started by uid 0 gets its capabilities back, as far as the bounding set goes. */
@@ -288,27 +216,33 @@ static void suggest(const struct facts *f, const struct idmap_plan *p, struct re
     if (f->fix)
         (void)snprintf(ret->text, sizeof(ret->text), "%s", f->fix);
     else
-        (void)snprintf(ret->text, sizeof(ret->text), "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
+        (void)snprintf(ret->text, sizeof(ret->text),
+                       "add '%.64s:100000:65536' to /etc/subuid and /etc/subgid", p->user);
 }
 
 /* The one line for the user about a plan that is not the first choice. */
-static void warn_about(const struct facts *f, struct idmap_plan *p, const struct reason *cause, const struct reason *fix)
+static void warn_about(const struct facts *f, struct idmap_plan *p, const struct reason *cause,
+                       const struct reason *fix)
 {
     struct reason *w = &p->warning;
 
     w->text[0] = '\0';
     if (p->method == IDMAP_SINGLE)
         (void)snprintf(w->text, sizeof(w->text),
-                       "%.240s (single-id map used instead; %.160s): no other user or group exists inside, chown and setgroups fail",
+                       "%.240s (single-id map used instead; %.160s): no other user or group exists inside, "
+                       "chown and setgroups fail",
                        cause->text, fix->text);
-    else if (p->dropped > 0 && (p->method == IDMAP_DIRECT || p->method == IDMAP_NEWUIDMAP) && ns_is_initial_user())
+    else if (p->dropped > 0 && (p->method == IDMAP_DIRECT || p->method == IDMAP_NEWUIDMAP) &&
+             ns_is_initial_user())
         (void)snprintf(w->text, sizeof(w->text),
-                       "%llu subordinate ids of '%.64s' are left out: the ranges in /etc/subuid and /etc/subgid are too many for one id map",
+                       "%llu subordinate ids of '%.64s' are left out: the ranges in /etc/subuid and "
+                       "/etc/subgid are too many for one id map",
                        (unsigned long long)p->dropped, p->user);
     else if (p->method == IDMAP_DERIVED && f->euid == 0 && ns_is_initial_user())
-        (void)snprintf(w->text, sizeof(w->text),
-                       "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside", cause->text,
-                       fix->text);
+        (void)snprintf(
+            w->text, sizeof(w->text),
+            "%.240s (the machine's own ids used instead; %.160s): root inside owns what root owns outside",
+            cause->text, fix->text);
 }
 
 enum {
@@ -342,9 +276,11 @@ static int descend(struct facts *f, struct idmap_plan *p, unsigned mask, struct 
             return 0;
         }
         log_debug("id map: not %s: %s", idmap_method_name(p->method), p->rung[i].why.text);
-        if (f->looked_up && f->subids_error < 0 && p->source == SUBID_DYNAMIC) /* asked for by name: nothing else will do */
+        if (f->looked_up && f->subids_error < 0 &&
+            p->source == SUBID_DYNAMIC) /* asked for by name: nothing else will do */
             return reason_set(why, r, "%.300s (%.160s)", f->subids_why.text, f->fix ? f->fix : "");
-        if (i == rung_of(privileged ? IDMAP_DIRECT : IDMAP_NEWUIDMAP) || !cause.text[0] || i == IDMAP_RUNGS - 1) {
+        if (i == rung_of(privileged ? IDMAP_DIRECT : IDMAP_NEWUIDMAP) || !cause.text[0] ||
+            i == IDMAP_RUNGS - 1) {
             cause = p->rung[i].why;
             suggest(f, p, &fix);
         }
@@ -373,9 +309,9 @@ static bool is_self(const struct idmap *m, uint32_t id)
     return m->n == 1 && m->e[0].count == 1 && m->e[0].outer == id;
 }
 
-static int plan_custom(struct facts *f, const struct idmap_request *req, struct idmap_plan *p, struct reason *why)
+static int plan_custom(struct facts *f, const struct idmap_request *req, struct idmap_plan *p,
+                       struct reason *why)
 {
-    char path[PATH_MAX];
     uint32_t id;
 
     p->method = IDMAP_CUSTOM;
@@ -386,9 +322,13 @@ static int plan_custom(struct facts *f, const struct idmap_request *req, struct 
     if (r < 0)
         return reason_set(why, r, "the id map given cannot be used for gids: %s", strerror(-r));
     if (idmap_to_inner(&p->uids, f->euid, &id) < 0 && idmap_to_outer(&p->uids, 0, &id) < 0)
-        return reason_set(why, -EINVAL, "the id map given has neither uid 0 inside nor your own uid %u outside", f->euid);
+        return reason_set(why, -EINVAL,
+                          "the id map given has neither uid 0 inside nor your own uid %u outside", f->euid);
     if (maps_outer_root(&p->uids) && !f->setfcap)
         return reason_set(why, -EPERM, "the id map given has uid 0 outside, which needs CAP_SETFCAP");
+    if (!idmap_is_within(&p->uids, &f->uid_parent) || !idmap_is_within(&p->gids, &f->gid_parent))
+        return reason_set(why, -EINVAL,
+                          "the id map given has ids outside that do not exist in this user namespace");
     if (f->setuid && f->setgid && !f->borrowed)
         return 0;
     if (is_self(&p->uids, f->euid) && is_self(&p->gids, f->egid)) {
@@ -396,64 +336,7 @@ static int plan_custom(struct facts *f, const struct idmap_request *req, struct 
         return 0;
     }
     p->by_helper = true;
-    r = helper_usable(f, "newuidmap", CAP_SETUID, path, &f->fix, why);
-    return r < 0 ? r : helper_usable(f, "newgidmap", CAP_SETGID, path, &f->fix, why);
-}
-
-static int parse_extent(const char *word, size_t len, struct idmap *m, struct reason *why)
-{
-    char buf[40];
-    uint32_t v[3];
-
-    if (len >= sizeof(buf))
-        return reason_set(why, -EINVAL, "'%.40s...' is not INSIDE:OUTSIDE:COUNT", word);
-    memcpy(buf, word, len);
-    buf[len] = '\0';
-    char *field = buf;
-    for (size_t i = 0; i < 3; i++) {
-        char *end = field + strcspn(field, ":");
-        bool last = *end == '\0';
-        *end = '\0';
-        if (last != (i == 2) || parse_u32(field, &v[i]) < 0)
-            return reason_set(why, -EINVAL, "'%.*s' is not INSIDE:OUTSIDE:COUNT, three numbers", (int)len, word);
-        field = end + 1;
-    }
-    int r = idmap_add(m, v[0], v[1], v[2]);
-    if (r == -EEXIST)
-        return reason_set(why, -EINVAL, "%u:%u:%u overlaps another part of the id map", v[0], v[1], v[2]);
-    if (r == -E2BIG)
-        return reason_set(why, -EINVAL, "an id map has at most %d parts", IDMAP_MAX_EXTENTS);
-    if (r < 0)
-        return reason_set(why, -EINVAL, "%u:%u:%u is not a range of ids", v[0], v[1], v[2]);
-    return 0;
-}
-
-int idmap_request_parse(const char *text, struct idmap_request *ret, struct reason *why)
-{
-    static const enum idmap_method by_name[] = {IDMAP_AUTO, IDMAP_DIRECT, IDMAP_NEWUIDMAP, IDMAP_SINGLE};
-    struct idmap m = {.n = 0};
-
-    for (size_t i = 0; i < array_size(by_name); i++)
-        if (strcmp(text, idmap_method_name(by_name[i])) == 0) {
-            ret->method = by_name[i];
-            return 0;
-        }
-    if (*text < '0' || *text > '9')
-        return reason_set(why, -EINVAL, "'%.64s' is none of auto, direct, newuidmap, single, INSIDE:OUTSIDE:COUNT", text);
-    for (const char *word = text;; word++) {
-        size_t len = strcspn(word, ",");
-        int r = parse_extent(word, len, &m, why);
-        if (r < 0)
-            return r;
-        word += len;
-        if (!*word)
-            break;
-    }
-    if (idmap_check(&m) < 0)
-        return reason_set(why, -EINVAL, "the id map is too long for the kernel");
-    ret->method = IDMAP_CUSTOM;
-    ret->custom = m;
-    return 0;
+    return newuidmap_usable(&f->fix, why);
 }
 
 /* ---------------------------------------------------------------- plan */
@@ -489,155 +372,25 @@ int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct r
     return reason_set(why, -EINVAL, "no such way to map ids");
 }
 
-/* ---------------------------------------------------------------- apply */
-
-static int explain_write(const char *file, int r, struct reason *why)
+int idmap_plan_lower(struct idmap_plan *plan, const struct reason *refusal)
 {
-    free_auto char *apparmor = NULL;
-    if ((r == -EPERM || r == -EACCES) &&
-        file_read(AT_FDCWD, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 16, &apparmor, NULL) == 0 &&
-        apparmor[0] == '1')
-        return reason_set(why, r,
-                          "cannot write %s: %s (kernel.apparmor_restrict_unprivileged_userns is 1: give this program an "
-                          "AppArmor profile that allows userns, or set it to 0)",
-                          file, strerror(-r));
-    return reason_set(why, r, "cannot write %s: %s", file, strerror(-r));
-}
+    facts_auto struct facts f = {0};
+    struct reason fix;
 
-static int write_direct(const struct idmap_plan *p, pid_t child, bool *wrote, struct reason *why)
-{
-    char path[32], text[IDMAP_TEXT_MAX + 1];
-
-    int r = str_format(path, sizeof(path), "/proc/%d", (int)child);
+    if (!plan->may_fall || plan->method == IDMAP_SINGLE)
+        return -ENOENT;
+    size_t at = rung_of(plan->method);
+    plan->rung[at].state = RUNG_REFUSED;
+    plan->rung[at].why = *refusal;
+    int r = collect(&f, NULL);
+    if (r == 0)
+        r = descend(&f, plan, TRY_ALL & ~((2u << at) - 1), NULL);
     if (r < 0)
         return r;
-    fd_auto int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return reason_set(why, -errno, "cannot open '%s': %s", path, strerror(errno));
-    if (p->deny_setgroups) {
-        r = file_write(dir, "setgroups", "deny");
-        if (r < 0 && r != -ENOENT) /* kernels before 3.19 have no such file and ask for none */
-            return explain_write("setgroups", r, why);
+    /* The cause the user should hear of is the refusal, not what the rungs in between say. */
+    if (plan->warning.text[0]) {
+        newuidmap_explain(&fix);
+        warn_about(&f, plan, refusal, &fix);
     }
-    r = idmap_format(&p->uids, text);
-    if (r >= 0)
-        r = file_write(dir, "uid_map", text);
-    if (r < 0)
-        return explain_write("uid_map", r, why);
-    *wrote = true;
-    r = idmap_format(&p->gids, text);
-    if (r >= 0)
-        r = file_write(dir, "gid_map", text);
-    return r < 0 ? explain_write("gid_map", r, why) : 0;
-}
-
-static int run_helper(const char *name, pid_t child, const struct idmap *m, struct reason *why)
-{
-    char path[PATH_MAX], words[IDMAP_MAX_EXTENTS * 3][11], pid[16];
-    char *argv[2 + IDMAP_MAX_EXTENTS * 3 + 1];
-    struct reason err = {""};
-    size_t n = 0, w = 0;
-    int status;
-
-    int r = proc_which(name, path);
-    if (r < 0)
-        return reason_set(why, r, "%s is not installed", name);
-    argv[n++] = path;
-    (void)snprintf(pid, sizeof(pid), "%d", (int)child);
-    argv[n++] = pid;
-    for (size_t i = 0; i < m->n; i++) {
-        const uint32_t v[3] = {m->e[i].inner, m->e[i].outer, m->e[i].count};
-        for (size_t k = 0; k < 3; k++, w++) {
-            (void)snprintf(words[w], sizeof(words[w]), "%u", v[k]);
-            argv[n++] = words[w];
-        }
-    }
-    argv[n] = NULL;
-
-    r = proc_run(argv, HELPER_TIMEOUT_MS, &status, &err, NULL, 0);
-    if (r < 0)
-        return reason_set(why, r, "cannot run '%s': %s", path, strerror(-r));
-    if (WIFSIGNALED(status))
-        return reason_set(why, -EIO, "%s was killed by signal %d", name, WTERMSIG(status));
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return reason_set(why, -EPERM, "%s refused%s%.300s", name, err.text[0] ? ": " : "", err.text);
-    return 0;
-}
-
-static int write_by_helper(const struct idmap_plan *p, pid_t child, bool *wrote, struct reason *why)
-{
-    struct idmap now;
-
-    int r = run_helper("newuidmap", child, &p->uids, why);
-    if (r < 0)
-        return r;
-    /* Believe the kernel, not the exit status: with an empty map the command would start as nobody. */
-    if (idmap_read(child, SUBID_UID, &now) == 0 && now.n == 0)
-        return reason_set(why, -EIO, "newuidmap reported success but wrote nothing");
-    *wrote = true;
-    r = run_helper("newgidmap", child, &p->gids, why);
-    if (r == 0 && idmap_read(child, SUBID_GID, &now) == 0 && now.n == 0)
-        return reason_set(why, -EIO, "newgidmap reported success but wrote nothing");
-    return r;
-}
-
-/* newuidmap's habits, of which its messages (if any) say little: shadow's newuidmap.c and commonio.c. */
-static void suggest_after_refusal(const struct facts *f, struct reason *ret)
-{
-    struct stat st;
-    const struct passwd *pw = getpwuid(f->euid);
-
-    for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
-        if (lstat(subid_path((enum subid_kind)kind), &st) == 0 && S_ISLNK(st.st_mode)) {
-            (void)snprintf(ret->text, sizeof(ret->text), "%s is a symlink, which newuidmap does not follow: make it a file",
-                           subid_path((enum subid_kind)kind));
-            return;
-        }
-    if (!pw)
-        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants an entry for uid %u in /etc/passwd", f->euid);
-    else if (pw->pw_gid != f->egid)
-        (void)snprintf(ret->text, sizeof(ret->text), "newuidmap wants the group of /etc/passwd: start it with gid %u, not %u",
-                       (unsigned)pw->pw_gid, f->egid);
-    else
-        (void)snprintf(ret->text, sizeof(ret->text), "see --debug for each step");
-}
-
-int idmap_apply(struct idmap_plan *plan, pid_t child, struct reason *why)
-{
-    for (;;) {
-        struct reason refusal = {""};
-        bool wrote = false;
-        int r = plan->by_helper ? write_by_helper(plan, child, &wrote, &refusal)
-                                : write_direct(plan, child, &wrote, &refusal);
-        if (r == 0)
-            return 0;
-        log_debug("id map: %s: %s", idmap_method_name(plan->method), refusal.text);
-        if (!plan->may_fall || wrote || plan->method == IDMAP_SINGLE || plan->method == IDMAP_CUSTOM)
-            return reason_set(why, r, "%s", refusal.text);
-
-        size_t at = rung_of(plan->method);
-        plan->rung[at].state = RUNG_REFUSED;
-        plan->rung[at].why = refusal;
-        facts_auto struct facts f = {0};
-        if (collect(&f, NULL) < 0 || descend(&f, plan, TRY_ALL & ~((2u << at) - 1), NULL) < 0)
-            return reason_set(why, r, "%s", refusal.text);
-        /* The cause the user should hear of is the refusal, not what the rungs in between say. */
-        if (plan->warning.text[0]) {
-            struct reason fix;
-            suggest_after_refusal(&f, &fix);
-            warn_about(&f, plan, &refusal, &fix);
-        }
-    }
-}
-
-int idmap_become_root(void)
-{
-    if (geteuid() == 0 && getegid() == 0)
-        return 0;
-    /* EINVAL: 0 is not mapped; the plan has seen to it that the own id is, then. */
-    if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
-        return -errno;
-    if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
-        return -errno;
     return 0;
 }

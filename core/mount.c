@@ -67,7 +67,8 @@ static struct fd_path fd_path(int fd)
 
 /* ---------------------------------------------------------------- propagation */
 
-const char *const mount_propagation_names[] = {"", "private", "rprivate", "slave", "rslave", "shared", "rshared", NULL};
+const char *const mount_propagation_names[] = {"",       "private", "rprivate", "slave",
+                                               "rslave", "shared",  "rshared",  NULL};
 _Static_assert(array_size(mount_propagation_names) == PROP_RSHARED + 2, "a name for each propagation");
 
 bool mount_propagation_is_shared(enum mount_propagation p)
@@ -78,8 +79,9 @@ bool mount_propagation_is_shared(enum mount_propagation p)
 int mount_set_propagation(enum mount_propagation p, struct reason *why)
 {
     static const unsigned long flags[] = {
-        [PROP_DEFAULT] = MS_PRIVATE | MS_REC, [PROP_PRIVATE] = MS_PRIVATE,        [PROP_RPRIVATE] = MS_PRIVATE | MS_REC,
-        [PROP_SLAVE] = MS_SLAVE,              [PROP_RSLAVE] = MS_SLAVE | MS_REC,  [PROP_SHARED] = MS_SHARED,
+        [PROP_DEFAULT] = MS_PRIVATE | MS_REC,  [PROP_PRIVATE] = MS_PRIVATE,
+        [PROP_RPRIVATE] = MS_PRIVATE | MS_REC, [PROP_SLAVE] = MS_SLAVE,
+        [PROP_RSLAVE] = MS_SLAVE | MS_REC,     [PROP_SHARED] = MS_SHARED,
         [PROP_RSHARED] = MS_SHARED | MS_REC,
     };
     if ((size_t)p >= array_size(flags))
@@ -88,7 +90,9 @@ int mount_set_propagation(enum mount_propagation p, struct reason *why)
     if (mount(NULL, "/", NULL, flags[p], NULL) == 0)
         return 0;
     if (errno == EINVAL)
-        return reason_set(why, -EINVAL, "cannot set the propagation of '/' to %s: '/' is not a mount point (a chroot?)", name);
+        return reason_set(why, -EINVAL,
+                          "cannot set the propagation of '/' to %s: '/' is not a mount point (a chroot?)",
+                          name);
     return reason_set(why, -errno, "cannot set the propagation of '/' to %s: %s", name, strerror(errno));
 }
 
@@ -181,8 +185,12 @@ static int mount_flags(int fd, unsigned long *ret)
     static const struct {
         unsigned long st, ms;
     } map[] = {
-        {ST_RDONLY, MS_RDONLY},         {ST_NOSUID, MS_NOSUID},         {ST_NODEV, MS_NODEV},
-        {ST_NOEXEC, MS_NOEXEC},         {ST_NOATIME, MS_NOATIME},       {ST_NODIRATIME, MS_NODIRATIME},
+        {ST_RDONLY, MS_RDONLY},
+        {ST_NOSUID, MS_NOSUID},
+        {ST_NODEV, MS_NODEV},
+        {ST_NOEXEC, MS_NOEXEC},
+        {ST_NOATIME, MS_NOATIME},
+        {ST_NODIRATIME, MS_NODIRATIME},
         {4096 /* ST_RELATIME */, MS_RELATIME},
     };
     struct statvfs vfs;
@@ -249,9 +257,8 @@ static int private_place(struct mount_tree *t, char inner[static 80])
     memcpy(t->path, place, sizeof(place));
     t->fd = -1;
     (void)snprintf(inner, 80, "%s/t", place);
-    if (mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0)
-        r = -errno;
-    else if (mount(NULL, place, NULL, MS_PRIVATE, NULL) < 0 || mkdir(inner, 0700) < 0)
+    if (mount("tmpfs", place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0 ||
+        mount(NULL, place, NULL, MS_PRIVATE, NULL) < 0 || mkdir(inner, 0700) < 0)
         r = -errno;
     if (r < 0)
         mount_tree_done(t);
@@ -293,7 +300,8 @@ static int tmpfs_by_mount(const char *options, struct mount_tree *ret, int *ret_
     int r = private_place(&t, inner);
     if (r < 0)
         return r;
-    int root = mount("tmpfs", inner, "tmpfs", 0, options) < 0 ? -1 : open(inner, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int root =
+        mount("tmpfs", inner, "tmpfs", 0, options) < 0 ? -1 : open(inner, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) {
         r = -errno;
         mount_tree_done(&t);

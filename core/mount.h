@@ -21,7 +21,8 @@ enum mount_propagation {
     PROP_SHARED,
     PROP_RSHARED,
 };
-extern const char *const mount_propagation_names[]; /* "", "private" ... NULL: for OPT_ENUM, the enum is the index */
+extern const char
+    *const mount_propagation_names[]; /* "", "private" ... NULL: for OPT_ENUM, the enum is the index */
 
 bool mount_propagation_is_shared(enum mount_propagation p);
 
@@ -80,10 +81,13 @@ int mount_bind(int src_fd, int dst_fd);
  * mounted in a private place under /tmp.  For copy-up and /sys. Functions return 0 or -errno.
  */
 struct mount_tree {
-    int fd;          /* detached mount, or -1 */
-    char path[64];   /* the private place, or "" */
+    int fd;        /* detached mount, or -1 */
+    char path[64]; /* the private place, or "" */
 };
-#define MOUNT_TREE_NONE {.fd = -1}
+#define MOUNT_TREE_NONE \
+    {                   \
+        .fd = -1        \
+    }
 #define mount_tree_auto __attribute__((cleanup(mount_tree_done)))
 
 /* mount_tree_take - a copy of what is at the directory @fd, with everything mounted below it */

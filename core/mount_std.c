@@ -50,8 +50,9 @@ int mount_proc(struct reason *why)
         return reason_set(why, r, "cannot mount /proc: %s", strerror(-r));
     if (r < 0) {
         (void)reason_set(why, r,
-                         "cannot mount a fresh /proc: %s (parts of it are masked by the container outside?); the outer one stays: "
-                         "ps shows the processes outside and /proc/self does not work",
+                         "cannot mount a fresh /proc: %s (parts of it are masked by the container outside?); "
+                         "the outer one stays: "
+                         "ps shows the processes outside, with their numbers there",
                          strerror(-r));
         return MOUNT_KEPT;
     }
@@ -80,8 +81,10 @@ static int put_cgroup(struct mount_tree *t)
 
 static int sys_kept(struct reason *why, const char *what, int r)
 {
-    (void)reason_set(why, r, "cannot mount a fresh /sys: %s%s; the outer one stays: /sys/class/net shows the host's network", what,
-                     strerror(-r));
+    (void)reason_set(
+        why, r,
+        "cannot mount a fresh /sys: %s%s; the outer one stays: /sys/class/net shows the host's network", what,
+        strerror(-r));
     return MOUNT_KEPT;
 }
 
@@ -153,7 +156,8 @@ int mount_bind_file(const char *src, const char *dst, bool own, struct reason *w
     if (to == -ENOENT)
         return reason_set(why, to, "there is no '%s' to bind '%s' over", dst, src);
     if (to < 0)
-        return reason_set(why, to, "cannot open '%s': %s", dst, to == -EINVAL ? "not a regular file" : strerror(-to));
+        return reason_set(why, to, "cannot open '%s': %s", dst,
+                          to == -EINVAL ? "not a regular file" : strerror(-to));
     int r = mount_bind(from, to);
     if (r < 0)
         return reason_set(why, r, "cannot bind '%s' over '%s': %s", src, dst, strerror(-r));

@@ -3,9 +3,6 @@
  * Theory of operation: whoever holds the flock on `lock` owns the directory.  Nothing is changed before the lock is held.
  * The owner deletes the lock file and the directory at exit, so a lock that was waited for, or opened just before, may be
  * one nobody else will ever open: after locking, the name is looked up again, and the whole is repeated if it differs.
- *
- * Deleting goes through descriptors, follows no symlink and leaves the directory's file system nowhere; both depth and
- * number of entries are bounded.
  */
 #include "core/statedir.h"
 
@@ -20,19 +17,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/dirclear.h"
 #include "core/fd.h"
-#include "core/mount.h"
 #include "core/parse.h"
 #include "core/strv.h"
 
-enum { CLEAR_DEPTH = 16, CLEAR_ENTRIES = 20000, LOCK_TRIES = 20 };
-
-static void close_dir(DIR **d)
-{
-    if (*d)
-        closedir(*d);
-}
-#define dir_auto __attribute__((cleanup(close_dir)))
+enum { LOCK_TRIES = 20 };
 
 static bool is_dots(const char *name)
 {
@@ -44,101 +34,6 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static DIR *open_list(int dirfd, const char *name)
-{
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return NULL;
-    DIR *d = fdopendir(fd);
-    if (!d)
-        fd_close(&fd);
-    return d;
-}
-
-/* ---------------------------------------------------------------- clearing */
-
-struct clearing {
-    dev_t dev;
-    unsigned left; /* entries that may still be looked at */
-};
-
-static int clear_dir(struct clearing *c, int parent, const char *name, unsigned depth);
-
-static int clear_entry(struct clearing *c, int parent, const char *name, unsigned depth)
-{
-    struct stat st;
-
-    if (c->left-- == 0)
-        return -E2BIG;
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    /* A namespace, or whatever else is mounted there: without the mount there is a plain file or directory again. */
-    if (st.st_dev != c->dev) {
-        int r = mount_umount_stale(parent, name);
-        if (r < 0)
-            return r;
-        if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            return errno == ENOENT ? 0 : -errno;
-        if (st.st_dev != c->dev)
-            return -EBUSY;
-    }
-    if (S_ISDIR(st.st_mode)) {
-        int r = depth > 0 ? clear_dir(c, parent, name, depth - 1) : -ELOOP;
-        if (r < 0)
-            return r;
-    }
-    if (unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno == EBUSY) /* a bind mount of the same file system */
-        if (mount_umount_stale(parent, name) == 0 && unlinkat(parent, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0) == 0)
-            return 0;
-    return -errno;
-}
-
-static int clear_dir(struct clearing *c, int parent, const char *name, unsigned depth)
-{
-    dir_auto DIR *d = open_list(parent, name);
-    if (!d)
-        return errno == ENOENT ? 0 : -errno;
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
-        if (!e)
-            return -errno;
-        if (is_dots(e->d_name))
-            continue;
-        int r = clear_entry(c, dirfd(d), e->d_name, depth);
-        if (r < 0)
-            return r;
-    }
-}
-
-/* Everything but the lock. *ret_name: the entry that could not be removed, NAME_MAX + 1 bytes. */
-static int clear_all(int dir_fd, char *ret_name)
-{
-    struct stat st;
-
-    if (fstat(dir_fd, &st) < 0)
-        return -errno;
-    struct clearing c = {.dev = st.st_dev, .left = CLEAR_ENTRIES};
-    dir_auto DIR *d = open_list(dir_fd, ".");
-    if (!d)
-        return -errno;
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(d);
-        if (!e)
-            return -errno;
-        if (is_dots(e->d_name) || !strcmp(e->d_name, "lock"))
-            continue;
-        int r = clear_entry(&c, dir_fd, e->d_name, CLEAR_DEPTH);
-        if (r < 0) {
-            (void)str_format(ret_name, NAME_MAX + 1, "%s", e->d_name);
-            return r;
-        }
-    }
-}
-
 /* ---------------------------------------------------------------- is it a state directory at all? */
 
 static int check_owner(int fd, const char *path, struct reason *why)
@@ -148,10 +43,11 @@ static int check_owner(int fd, const char *path, struct reason *why)
     if (fstat(fd, &st) < 0)
         return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
     if (st.st_uid != geteuid())
-        return reason_set(why, -EPERM, "cannot use '%s' as state directory: it belongs to uid %u, not to you", path,
-                          (unsigned)st.st_uid);
+        return reason_set(why, -EPERM, "cannot use '%s' as state directory: it belongs to uid %u, not to you",
+                          path, (unsigned)st.st_uid);
     if (st.st_mode & S_IWOTH)
-        return reason_set(why, -EPERM, "cannot use '%s' as state directory: everybody can write to it (chmod o-w)", path);
+        return reason_set(why, -EPERM,
+                          "cannot use '%s' as state directory: everybody can write to it (chmod o-w)", path);
     return 0;
 }
 
@@ -174,9 +70,11 @@ static int check_harmless(int fd, const char *path, struct reason *why)
     if (fstat(fd, &st) < 0)
         return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
     if (is_path(&st, "/") || is_path(&st, ".") || is_path(&st, getenv("HOME")))
-        return reason_set(why, -EINVAL,
-                          "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)", path);
-    dir_auto DIR *d = open_list(fd, ".");
+        return reason_set(
+            why, -EINVAL,
+            "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)",
+            path);
+    dir_auto DIR *d = dir_open_list(fd, ".");
     if (!d)
         return reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno));
     for (;;) {
@@ -184,10 +82,12 @@ static int check_harmless(int fd, const char *path, struct reason *why)
         const struct dirent *e = readdir(d);
         if (!e)
             return errno ? reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno)) : 0;
-        if (is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+        if (is_dots(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+            !S_ISDIR(st.st_mode))
             continue;
         return reason_set(why, -EINVAL,
-                          "'%s' is no state directory: it has the directory '%.64s' in it, which would be deleted (name a new or empty "
+                          "'%s' is no state directory: it has the directory '%.64s' in it, which would be "
+                          "deleted (name a new or empty "
                           "directory)",
                           path, e->d_name);
     }
@@ -223,7 +123,8 @@ static int take_lock(struct statedir *sd)
 {
     struct stat held, named;
 
-    sd->lock_fd = openat(sd->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    sd->lock_fd =
+        openat(sd->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (sd->lock_fd < 0)
         return errno == ENOENT ? -ESTALE : -errno;
     if (flock(sd->lock_fd, LOCK_EX | LOCK_NB) < 0)
@@ -251,11 +152,14 @@ static int open_dir(struct statedir *sd, struct reason *why)
     sd->created = r == 1;
     char real[PATH_MAX];
     if (!realpath(sd->path, real))
-        return errno == ENOENT ? -ESTALE : reason_set(why, -errno, "cannot find '%s': %s", sd->path, strerror(errno));
+        return errno == ENOENT ? -ESTALE
+                               : reason_set(why, -errno, "cannot find '%s': %s", sd->path, strerror(errno));
     memcpy(sd->path, real, sizeof(real));
     sd->dir_fd = open(sd->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (sd->dir_fd < 0)
-        return errno == ENOENT ? -ESTALE : reason_set(why, -errno, "cannot open the state directory '%s': %s", sd->path, strerror(errno));
+        return errno == ENOENT ? -ESTALE
+                               : reason_set(why, -errno, "cannot open the state directory '%s': %s", sd->path,
+                                            strerror(errno));
     r = check_owner(sd->dir_fd, sd->path, why);
     return r < 0 ? r : check_harmless(sd->dir_fd, sd->path, why);
 }
@@ -274,9 +178,10 @@ static int lock_and_clear(struct statedir *sd, struct reason *why)
         return r;
     if (r < 0)
         return reason_set(why, r, "cannot lock '%s/lock': %s", sd->path, strerror(-r));
-    r = clear_all(sd->dir_fd, name);
+    r = dir_clear(sd->dir_fd, "lock", name);
     if (r < 0)
-        return reason_set(why, r, "cannot clear the state directory '%s': cannot remove '%s': %s", sd->path, name, strerror(-r));
+        return reason_set(why, r, "cannot clear the state directory '%s': cannot remove '%s': %s", sd->path,
+                          name, strerror(-r));
     return 0;
 }
 
@@ -309,17 +214,20 @@ static int open_given(const char *path, struct statedir *ret, struct reason *why
         if (r != -ESTALE)
             return r;
     }
-    return reason_set(why, -EBUSY, "the state directory '%s' is made and removed by others all the time", path);
+    return reason_set(why, -EBUSY, "the state directory '%s' is made and removed by others all the time",
+                      path);
 }
 
 static int open_fresh(struct statedir *ret, struct reason *why)
 {
-    const char *const places[] = {getenv("TMPDIR"), "/tmp", getenv("XDG_RUNTIME_DIR"), "/run", "/dev/shm", "/"};
+    const char *const places[] = {getenv("TMPDIR"), "/tmp",     getenv("XDG_RUNTIME_DIR"),
+                                  "/run",           "/dev/shm", "/"};
     int first = 0;
 
     for (size_t i = 0; i < array_size(places); i++) {
         char path[PATH_MAX];
-        if (!places[i] || *places[i] != '/' || str_format(path, sizeof(path), "%s/rootlet-XXXXXX", places[i]) < 0)
+        if (!places[i] || *places[i] != '/' ||
+            str_format(path, sizeof(path), "%s/rootlet-XXXXXX", places[i]) < 0)
             continue;
         if (mkdtemp(path)) {
             int r = open_given(path, ret, why);
@@ -333,8 +241,10 @@ static int open_fresh(struct statedir *ret, struct reason *why)
         if (!first)
             first = -errno;
     }
-    return reason_set(why, first, "cannot create a state directory in $TMPDIR, /tmp or /run: %s (name a place with --state-dir)",
-                      strerror(-first));
+    return reason_set(
+        why, first,
+        "cannot create a state directory in $TMPDIR, /tmp or /run: %s (name a place with --state-dir)",
+        strerror(-first));
 }
 
 int statedir_open(const char *path, struct statedir *ret, struct reason *why)
@@ -390,7 +300,8 @@ int statedir_read_child_pid(const char *path, pid_t *ret)
     return parse_pid(text, ret) < 0 ? -EINVAL : 0;
 }
 
-static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct sockaddr_un *ret, socklen_t *ret_len)
+static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct sockaddr_un *ret,
+                       socklen_t *ret_len)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
@@ -404,7 +315,8 @@ static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct soc
     return 0;
 }
 
-int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret, socklen_t *ret_len)
+int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret,
+                      socklen_t *ret_len)
 {
     return sd->dir_fd < 0 ? -ENOENT : sockaddr_at(sd->dir_fd, sd->path, name, ret, ret_len);
 }
@@ -439,13 +351,14 @@ void statedir_remove(struct statedir *sd)
 
     if (sd->dir_fd < 0)
         return;
-    int r = clear_all(sd->dir_fd, name);
+    int r = dir_clear(sd->dir_fd, "lock", name);
     if (r < 0)
         log_debug("cannot remove '%s/%s': %s", sd->path, name, strerror(-r));
     if (unlinkat(sd->dir_fd, "lock", 0) < 0 && errno != ENOENT)
         log_debug("cannot remove '%s/lock': %s", sd->path, strerror(errno));
     /* Only the very directory, not another one that has its name by now. */
-    if (stat(sd->path, &named) == 0 && fstat(sd->dir_fd, &held) == 0 && same_file(&held, &named) && rmdir(sd->path) < 0)
+    if (stat(sd->path, &named) == 0 && fstat(sd->dir_fd, &held) == 0 && same_file(&held, &named) &&
+        rmdir(sd->path) < 0)
         log_debug("cannot remove '%s': %s", sd->path, strerror(errno));
     statedir_close(sd);
 }

@@ -24,9 +24,12 @@ struct statedir {
     char path[PATH_MAX]; /* absolute, without symlinks */
     int dir_fd;          /* O_DIRECTORY, -1: none */
     int lock_fd;
-    bool created;        /* made by statedir_open() */
+    bool created; /* made by statedir_open() */
 };
-#define STATEDIR_NONE {.dir_fd = -1, .lock_fd = -1}
+#define STATEDIR_NONE               \
+    {                               \
+        .dir_fd = -1, .lock_fd = -1 \
+    }
 
 /**
  * statedir_open - make or take over, lock and clear a state directory
@@ -59,7 +62,8 @@ int statedir_join(const struct statedir *sd, const char *name, char *ret);
  * sun_path has 108 bytes (unix(7)); a longer path is reached as /proc/self/fd/N/NAME, good for this process.
  * Return: 0, or -ENAMETOOLONG: @name alone is too long.
  */
-int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret, socklen_t *ret_len);
+int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret,
+                      socklen_t *ret_len);
 
 /* statedir_connect - connect @fd to the socket at any @path, however long (by its directory's fd). 0 or -errno. */
 int statedir_connect(int fd, const char *path);

@@ -73,7 +73,8 @@ const char *subid_path(enum subid_kind kind);
  * @ret is untouched on failure. Return: 0; -ENODATA: the file has no line for the user; -ENOENT and others:
  * the file cannot be read; @why has the text ("no ranges for 'alice' in /etc/subuid").
  */
-int subid_read(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret, struct reason *why);
+int subid_read(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret,
+               struct reason *why);
 
 /**
  * subid_getsubids - a user's ranges from getsubids(1), which asks the name service
@@ -81,7 +82,8 @@ int subid_read(enum subid_kind kind, const char *user, uint32_t uid, struct subi
  * The program is $GETSUBIDS, else getsubids in $PATH. Blocks for as long as it runs, at most 10 s.
  * Return: as subid_read(); -ENOENT: not installed.
  */
-int subid_getsubids(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret, struct reason *why);
+int subid_getsubids(enum subid_kind kind, const char *user, uint32_t uid, struct subid_list *ret,
+                    struct reason *why);
 
 /**
  * subid_lookup - a user's ranges from where @source says

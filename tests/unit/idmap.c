@@ -23,7 +23,8 @@ static const char *show(const struct idmap *m)
 static void test_parse(void)
 {
     struct idmap m = {.n = 0};
-    is_int(idmap_parse("         0       1000          1\n         1     100000      65536\n", &m), 0, "as the kernel prints it");
+    is_int(idmap_parse("         0       1000          1\n         1     100000      65536\n", &m), 0,
+           "as the kernel prints it");
     is_str(show(&m), "0 1000 1\n1 100000 65536\n", "both extents");
     is_int(idmap_parse("", &m), 0, "an empty map");
     is_int(m.n, 0, "has no extent");
@@ -31,8 +32,9 @@ static void test_parse(void)
     is_int(idmap_total(&m), 4294967295, "all ids");
     is_int(idmap_parse("0 5 1", &m), 0, "no newline");
 
-    static const char *const bad[] = {"0",         "0 1",          "0 1 x\n",       "a 1 1\n",        "0 1 1 1\n", "0 1 -1\n", "0\n1 1\n",
-                                      "0 1 1\n2",  "0,1,1\n",      "4294967296 0 1", "0 0 4294967296", "+0 1 1",    "0 1 0x1"};
+    static const char *const bad[] = {
+        "0",        "0 1",     "0 1 x\n",        "a 1 1\n",        "0 1 1 1\n", "0 1 -1\n", "0\n1 1\n",
+        "0 1 1\n2", "0,1,1\n", "4294967296 0 1", "0 0 4294967296", "+0 1 1",    "0 1 0x1"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct idmap before = m;
         is_int(idmap_parse(bad[i], &m), -EINVAL, "malformed %zu", i);
@@ -47,7 +49,8 @@ static void test_parse(void)
     is_int(idmap_parse("0 0 10\n10 9 10\n", &m), -EEXIST, "overlapping outside");
     is_int(idmap_parse("0 0 10\n10 10 10\n", &m), 0, "touching is fine");
     is_int(m.n, 2, "and stays two");
-    is_int(idmap_parse("0 4294967295 10\n10 4294967295 5\n20 1 1\n", &m), 0, "what the reader's namespace does not have");
+    is_int(idmap_parse("0 4294967295 10\n10 4294967295 5\n20 1 1\n", &m), 0,
+           "what the reader's namespace does not have");
     is_str(show(&m), "20 1 1\n", "is left out");
 }
 
@@ -97,7 +100,8 @@ static void test_translate(void)
     is_int(idmap_total(&m), 65537, "total");
 }
 
-static void lays_out(uint32_t self, const char *ranges, const char *parent, const char *want, uint64_t want_dropped, const char *what)
+static void lays_out(uint32_t self, const char *ranges, const char *parent, const char *want,
+                     uint64_t want_dropped, const char *what)
 {
     struct subid_list l = {0};
     struct idmap p = map_of(parent), m = {.n = 0};
@@ -113,16 +117,20 @@ static void test_layout(void)
 {
     static const char all[] = "0 0 4294967295\n";
     lays_out(1000, "a:100000:65536", all, "0 1000 1\n1 100000 65536\n", 0, "one range");
-    lays_out(1000, "a:200000:10\na:100000:5", all, "0 1000 1\n1 200000 10\n11 100000 5\n", 0, "two ranges, in their order");
+    lays_out(1000, "a:200000:10\na:100000:5", all, "0 1000 1\n1 200000 10\n11 100000 5\n", 0,
+             "two ranges, in their order");
     lays_out(1000, "", all, "0 1000 1\n", 0, "no range");
     lays_out(1000, "a:1001:10", all, "0 1000 1\n1 1001 10\n", 0, "one's own id is never joined with a range");
     lays_out(1000, "a:995:10", all, "0 1000 1\n1 995 5\n6 1001 4\n", 0, "one's own id within a range");
     lays_out(1000, "a:1000:1", all, "0 1000 1\n", 0, "a range of one's own id alone");
     lays_out(0, "a:0:10", all, "0 0 1\n1 1 9\n", 0, "root's own id within a range");
     lays_out(0, "a:100000:65536", "0 100000 65536\n", "0 0 1\n", 65536, "not mapped in the parent");
-    lays_out(0, "a:60000:10000", "0 100000 65536\n", "0 0 1\n1 60000 5536\n", 4464, "half mapped in the parent");
-    lays_out(0, "a:50:100", "0 1000 100\n100 5000 100\n", "0 0 1\n1 50 50\n51 100 50\n", 0, "over a border of the parent: split");
-    lays_out(0, "a:50:100", "100 5000 100\n0 1000 60\n", "0 0 1\n1 50 10\n11 100 50\n", 40, "over a hole of the parent");
+    lays_out(0, "a:60000:10000", "0 100000 65536\n", "0 0 1\n1 60000 5536\n", 4464,
+             "half mapped in the parent");
+    lays_out(0, "a:50:100", "0 1000 100\n100 5000 100\n", "0 0 1\n1 50 50\n51 100 50\n", 0,
+             "over a border of the parent: split");
+    lays_out(0, "a:50:100", "100 5000 100\n0 1000 60\n", "0 0 1\n1 50 10\n11 100 50\n", 40,
+             "over a hole of the parent");
 }
 
 static void test_layout_full(void)
@@ -160,7 +168,8 @@ static void test_derive(void)
     derives(0, "0 100000 65536\n", "0 0 65536\n", "root: the identity");
     derives(0, "0 1000 1\n1 100000 65536\n", "0 0 1\n1 1 65536\n", "root: each extent for itself");
     derives(0, "0 0 4294967295\n", "0 0 4294967295\n", "root of the machine");
-    derives(5, "0 100000 10\n", "0 5 1\n1 1 4\n6 6 4\n", "another id becomes 0; 0 and its own number are left out");
+    derives(5, "0 100000 10\n", "0 5 1\n1 1 4\n6 6 4\n",
+            "another id becomes 0; 0 and its own number are left out");
     derives(1, "0 7 1\n1 100 1\n", "0 1 1\n", "nothing but one's own");
     derives(9, "0 100000 10\n", "0 9 1\n1 1 8\n", "the last one");
 
@@ -183,9 +192,29 @@ static void test_request(void)
     is_int(q.method, IDMAP_CUSTOM, "are custom");
     is_str(show(&q.custom), "0 1000 1\n1 100000 65536\n", "as given");
 
-    static const char *const bad[] = {"",        "derived", "custom",  "Auto",     "0",         "0:1",         "0:1:",          "0:1:1:1",     ":0:1:1",
-                                      "0::1",    "0:1:1,",  ",0:1:1",  "0:1:1,,1:2:1", "0:1:1 ", "0: 1:1",      "0:1:x",         "0:1:0",       "0:1:-1",
-                                      "0:1:4294967295",     "4294967296:0:1",       "0:1:1,0:2:1",   "0:1:1,1:1:1", "auto,0:1:1"};
+    static const char *const bad[] = {"",
+                                      "derived",
+                                      "custom",
+                                      "Auto",
+                                      "0",
+                                      "0:1",
+                                      "0:1:",
+                                      "0:1:1:1",
+                                      ":0:1:1",
+                                      "0::1",
+                                      "0:1:1,",
+                                      ",0:1:1",
+                                      "0:1:1,,1:2:1",
+                                      "0:1:1 ",
+                                      "0: 1:1",
+                                      "0:1:x",
+                                      "0:1:0",
+                                      "0:1:-1",
+                                      "0:1:4294967295",
+                                      "4294967296:0:1",
+                                      "0:1:1,0:2:1",
+                                      "0:1:1,1:1:1",
+                                      "auto,0:1:1"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct idmap_request before = q;
         why.text[0] = '\0';

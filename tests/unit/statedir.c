@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/dirclear.h"
 #include "core/fd.h"
 #include "tests/unit/tap.h"
 
@@ -51,11 +52,13 @@ static void test_life(void)
     char *text = NULL;
     pid_t pid = 0;
 
-    is_int(statedir_open(in_base("a/b/state"), &sd, &why), 0, "a new directory, with its parents (%s)", why.text);
+    is_int(statedir_open(in_base("a/b/state"), &sd, &why), 0, "a new directory, with its parents (%s)",
+           why.text);
     is_str(sd.path, in_base("a/b/state"), "its path");
     ok(sd.created, "was made");
     is_int(stat(sd.path, &st) == 0 ? st.st_mode & 07777 : 0, 0700, "and is private");
-    is_int(fcntl(sd.lock_fd, F_GETFD) & fcntl(sd.dir_fd, F_GETFD), FD_CLOEXEC, "no descriptor is inherited by programs");
+    is_int(fcntl(sd.lock_fd, F_GETFD) & fcntl(sd.dir_fd, F_GETFD), FD_CLOEXEC,
+           "no descriptor is inherited by programs");
 
     is_int(statedir_write_child_pid(&sd, 4711), 0, "child_pid");
     is_int(statedir_join(&sd, "child_pid", path), 0, "its path");
@@ -85,7 +88,8 @@ static void test_second_instance(void)
     is_int(statedir_open(in_base("busy"), &one, &why), 0, "one instance");
     is_int(statedir_write_child_pid(&one, 1), 0, "with a file");
     is_int(statedir_open(in_base("busy"), &two, &why), -EBUSY, "a second one is refused");
-    ok(strstr(why.text, "in use by another instance") && strstr(why.text, in_base("busy")), "with the cause and the name: %s", why.text);
+    ok(strstr(why.text, "in use by another instance") && strstr(why.text, in_base("busy")),
+       "with the cause and the name: %s", why.text);
     ok(exists(in_base("busy/child_pid")), "nothing was touched");
     is_int(two.dir_fd, -1, "the result neither");
 
@@ -106,7 +110,8 @@ static void test_second_instance(void)
     fd_auto int lock = open(in_base("busy/lock"), O_RDWR | O_CLOEXEC);
     is_int(flock(lock, LOCK_EX), 0, "the lock is free once both have closed it");
     flock(lock, LOCK_UN);
-    is_int(statedir_open(in_base("busy"), &two, &why), 0, "the directory of an instance that was killed is taken over");
+    is_int(statedir_open(in_base("busy"), &two, &why), 0,
+           "the directory of an instance that was killed is taken over");
     ok(!two.created && !exists(in_base("busy/child_pid")), "and cleared");
     statedir_remove(&two);
     close(go[1]);
@@ -128,13 +133,15 @@ static void test_clearing(void)
     make_dir("old/dir");
     make_dir("old/dir/dir");
     put("old/dir/dir/file", "1");
-    ok(symlink(in_base("outside"), in_base("old/link")) == 0 && symlink("/nowhere", in_base("old/dir/dangling")) == 0 &&
+    ok(symlink(in_base("outside"), in_base("old/link")) == 0 &&
+           symlink("/nowhere", in_base("old/dir/dangling")) == 0 &&
            mkfifo(in_base("old/api.sock"), 0600) == 0,
        "left-overs of all kinds");
     is_int(statedir_open(in_base("old"), &sd, &why), 0, "are cleared (%s)", why.text);
     ok(exists(in_base("old/lock")), "but the lock");
-    ok(!exists(in_base("old/child_pid")) && !exists(in_base("old/dir")) && !exists(in_base("old/link")) && !exists(in_base("old/-rf")) &&
-           !exists(in_base("old/line\nbreak")) && !exists(in_base("old/api.sock")),
+    ok(!exists(in_base("old/child_pid")) && !exists(in_base("old/dir")) && !exists(in_base("old/link")) &&
+           !exists(in_base("old/-rf")) && !exists(in_base("old/line\nbreak")) &&
+           !exists(in_base("old/api.sock")),
        "nothing is left of them");
     ok(exists(in_base("outside/precious")), "symlinks are not followed");
     statedir_remove(&sd);
@@ -178,8 +185,10 @@ static void test_refusals(void)
     make_dir("tree");
     make_dir("tree/photos");
     put("tree/note", "1");
-    is_int(statedir_open(in_base("tree"), &sd, &why), -EINVAL, "a directory with directories and without a lock is refused");
-    ok(strstr(why.text, "photos") && exists(in_base("tree/note")) && !exists(in_base("tree/lock")), "and untouched: %s", why.text);
+    is_int(statedir_open(in_base("tree"), &sd, &why), -EINVAL,
+           "a directory with directories and without a lock is refused");
+    ok(strstr(why.text, "photos") && exists(in_base("tree/note")) && !exists(in_base("tree/lock")),
+       "and untouched: %s", why.text);
 
     make_dir("open");
     chmod(in_base("open"), 01777);
@@ -230,7 +239,8 @@ static void test_paths(void)
     is_int(statedir_sockaddr(&sd, "api.sock", &sa, &len), 0, "has an address all the same: %s", sa.sun_path);
     fd_auto int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     fd_auto int c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    is_int(bind(s, (struct sockaddr *)&sa, len) == 0 && listen(s, 1) == 0 ? 0 : -errno, 0, "to which a socket is bound");
+    is_int(bind(s, (struct sockaddr *)&sa, len) == 0 && listen(s, 1) == 0 ? 0 : -errno, 0,
+           "to which a socket is bound");
     char sock[PATH_MAX];
     statedir_join(&sd, "api.sock", sock);
     is_int(statedir_connect(c, sock), 0, "and which others reach by the long path");
@@ -247,7 +257,8 @@ static void test_default_place(void)
     setenv("TMPDIR", base, 1);
     is_int(statedir_open(NULL, &sd, &why), 0, "no path given");
     is_int(statedir_open(NULL, &sd2, &why), 0, "twice");
-    ok(strncmp(sd.path, base, strlen(base)) == 0 && strcmp(sd.path, sd2.path) != 0, "two fresh directories under $TMPDIR");
+    ok(strncmp(sd.path, base, strlen(base)) == 0 && strcmp(sd.path, sd2.path) != 0,
+       "two fresh directories under $TMPDIR");
     statedir_remove(&sd);
     ok(exists(sd2.path), "one gone, the other there");
     /* Files, the lock or the directory may vanish before. */
@@ -267,7 +278,7 @@ static void test_default_place(void)
 
 int main(void)
 {
-    char template[] = "/tmp/rootlet-unit-XXXXXX", command[64];
+    char template[] = "/tmp/rootlet-unit-XXXXXX", name[NAME_MAX + 1];
 
     if (!mkdtemp(template) || !realpath(template, base))
         bail_out("no temporary directory");
@@ -277,7 +288,19 @@ int main(void)
     test_refusals();
     test_paths();
     test_default_place();
-    snprintf(command, sizeof(command), "rm -rf %s", template);
-    is_int(chdir("/") || system(command), 0, "clean up");
+    int fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Deeper than that is cleared at once: from the inside, then. */
+    is_int(dir_clear(fd, "", name), -ELOOP, "too deep to be cleared");
+    is_str(name, "deep", "which is told");
+    int deep = openat(fd, "deep/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d",
+                      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_int(dir_clear(deep, "", name), 0, "the deep end");
+    close(deep);
+    deep = openat(fd, "deep/d/d/d/d/d/d/d/d/d/d/d/d/d/d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_int(dir_clear(deep, "", name), 0, "the middle");
+    close(deep);
+    is_int(dir_clear(fd, "", name), 0, "the rest");
+    close(fd);
+    is_int(rmdir(base), 0, "nothing is left");
     return done_testing();
 }

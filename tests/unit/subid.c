@@ -14,7 +14,8 @@ static const char *show(const struct subid_list *l)
     size_t at = 0;
     buf[0] = '\0';
     for (size_t i = 0; i < l->n && at < sizeof(buf) - 32; i++)
-        at += (size_t)snprintf(buf + at, sizeof(buf) - at, "%s%u+%u", i ? " " : "", l->r[i].first, l->r[i].count);
+        at += (size_t)snprintf(buf + at, sizeof(buf) - at, "%s%u+%u", i ? " " : "", l->r[i].first,
+                               l->r[i].count);
     return buf;
 }
 
@@ -43,16 +44,17 @@ static void test_lines(void)
 
 static void test_malformed(void)
 {
-    parses("alice\nalice:1\nalice:1:2:3\nalice::\n:1:2\nalice:50:5\n", "alice", 1000, "50+5", "wrong numbers of fields");
-    parses("alice:x:5\nalice:5:x\nalice:-1:5\nalice:+1:5\nalice:0x10:5\nalice:1.0:5\nalice:1e3:5\n", "alice", 1000, "",
-           "what is no number");
+    parses("alice\nalice:1\nalice:1:2:3\nalice::\n:1:2\nalice:50:5\n", "alice", 1000, "50+5",
+           "wrong numbers of fields");
+    parses("alice:x:5\nalice:5:x\nalice:-1:5\nalice:+1:5\nalice:0x10:5\nalice:1.0:5\nalice:1e3:5\n", "alice",
+           1000, "", "what is no number");
     parses("alice:1:0\n", "alice", 1000, "", "a range of nothing");
     parses("alice:4294967295:1\n", "alice", 1000, "", "the id that is none");
     parses("alice:4294967290:6\n", "alice", 1000, "", "reaching beyond the last id");
     parses("alice:4294967290:5\n", "alice", 1000, "4294967290+5", "reaching the last id");
     parses("alice:1:4294967295\n", "alice", 1000, "", "a count that wraps around");
-    parses("alice:4294967296:1\nalice:18446744073709551615:2\nalice:1:18446744073709551615\n", "alice", 1000, "",
-           "numbers of 33 and 64 bits");
+    parses("alice:4294967296:1\nalice:18446744073709551615:2\nalice:1:18446744073709551615\n", "alice", 1000,
+           "", "numbers of 33 and 64 bits");
     parses("alice:99999999999999999999999999999999:1\n", "alice", 1000, "", "a number of 32 digits");
 
     struct subid_list l = {0};
@@ -69,7 +71,8 @@ static void test_overlap(void)
     parses("a:100:10\na:105:10\n", "a", 1, "100+15", "overlapping ranges are one");
     parses("a:100:10\na:100:10\n", "a", 1, "100+10", "a line twice");
     parses("a:100:100\na:110:10\n", "a", 1, "100+100", "a range in a range");
-    parses("a:110:10\na:100:100\n", "a", 1, "110+10 100+10 120+80", "a range around a range: what is new comes after");
+    parses("a:110:10\na:100:100\n", "a", 1, "110+10 100+10 120+80",
+           "a range around a range: what is new comes after");
     parses("a:200:10\na:100:10\n", "a", 1, "200+10 100+10", "the order of the file is kept");
     parses("a:200:10\na:190:10\n", "a", 1, "200+10 190+10", "touching from below keeps the order");
 }
@@ -127,7 +130,8 @@ static void test_getsubids(void)
     getsubids("0: alice 100000 65536\n1: alice 300000 10\n", "100000+65536 300000+10", "two ranges");
     getsubids("0: 1000 5 6", "5+6", "by number");
     getsubids("", "", "nothing");
-    getsubids("Error fetching ranges\n0: alice 1\n0 alice 1 2\n0: alice 1 2 3\n0: alice x 2\n: : : :\n", "", "malformed");
+    getsubids("Error fetching ranges\n0: alice 1\n0 alice 1 2\n0: alice 1 2 3\n0: alice x 2\n: : : :\n", "",
+              "malformed");
     getsubids("0:\talice\t7\t8\t\r\n", "7+8", "tabs");
 }
 
