@@ -63,12 +63,14 @@ static int parse_range(const char *s, bool zero_ok, const char *which, struct po
 
 /*
  * Cut the last colon-separated field off @s (in place). NULL: there is no colon, @s itself is the field.
- * A colon inside brackets does not count.
+ * A colon inside brackets does not count, be they the last field or one before it.
  */
 static char *cut_field(char *s)
 {
-    char *colon = strrchr(s, ':'), *bracket = strrchr(s, ']');
-    if (!colon || (bracket && colon < bracket))
+    char *colon = strrchr(s, ':'), *begin = strrchr(s, '['), *bracket = strrchr(s, ']');
+    if (begin && bracket && !bracket[1])
+        colon = begin > s && begin[-1] == ':' ? begin - 1 : NULL;
+    if (!colon || (bracket && bracket[1] && colon < bracket))
         return NULL;
     *colon = '\0';
     return colon + 1;
