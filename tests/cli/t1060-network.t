@@ -67,17 +67,22 @@ for who in root user; do
     err_is '' 'without a word'
 
     # --- the host's loopback
-    run $net curl -sS http://10.0.2.2:8000/
-    out_is 'host loopback' "the gateway is the host's loopback"
+    open="$net --host-loopback"
+    run $open curl -sS http://10.0.2.2:8000/
+    out_is 'host loopback' "--host-loopback: the gateway is the host's loopback"
+    run $open $client udp 10.0.2.2 8007 'to loopback'
+    out_is 'to loopback' '--host-loopback: over UDP, too'
+    run $aliases/rootlesskit --net=slirp4netns --copy-up=/etc curl -sS http://10.0.2.2:8000/
+    out_is 'host loopback' "under the name rootlesskit without being asked, as its users expect"
     run $net curl -sS http://192.0.2.2:8000/
     out_is 'host address' "and the host's own address is itself"
-    run $net $client udp 10.0.2.2 8007 'to loopback'
-    out_is 'to loopback' 'over UDP, too'
-    closed="$net --disable-host-loopback"
+    closed="$aliases/rootlesskit --net=slirp4netns --copy-up=/etc --disable-host-loopback"
     for address in 10.0.2.2 10.0.2.3 127.0.0.1; do
-        run $closed curl -sS --max-time 3 "http://$address:8000/"
-        status_isnt 0 "--disable-host-loopback: not through $address"
-        out_is '' 'not a byte'
+        for how in "$closed" "$net"; do
+            run $how curl -sS --max-time 3 "http://$address:8000/"
+            status_isnt 0 "--disable-host-loopback, or run's default: not through $address"
+            out_is '' 'not a byte'
+        done
     done
     for address in '[fd00::2]' '[fd00::3]' '[::1]' '[::ffff:127.0.0.1]' '[::ffff:10.0.2.2]'; do
         run $closed --ipv6 curl -sS -g --max-time 3 "http://$address:8000/"
@@ -94,7 +99,7 @@ for who in root user; do
     echo 'nameserver 192.0.2.1' >/etc/resolv.conf
 
     # --- other drivers' names are other address plans
-    run rootlet run --net=vpnkit --copy-up=/etc sh -c 'ip -o -4 addr; ip route; cat /etc/resolv.conf; curl -sS http://web.test/ http://192.168.65.2:8000/'
+    run rootlet run --net=vpnkit --host-loopback --copy-up=/etc sh -c 'ip -o -4 addr; ip route; cat /etc/resolv.conf; curl -sS http://web.test/ http://192.168.65.2:8000/'
     out_like '192\.168\.65\.3/24.*default via 192\.168\.65\.1.*nameserver 192\.168\.65\.1.*hello from outside.host loopback' '--net=vpnkit'
     run rootlet run --net=gvisor-tap-vsock --copy-up=/etc sh -c 'ip -o -4 addr; ip route; cat /etc/resolv.conf; curl -sS http://web.test/'
     out_like '10\.0\.2\.100/24.*default via 10\.0\.2\.1.*nameserver 10\.0\.2\.1.*hello from outside' '--net=gvisor-tap-vsock'

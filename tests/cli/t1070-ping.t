@@ -9,7 +9,7 @@ run rootlet run --net=slirp4netns --copy-up=/etc ping -c 1 -W 10 203.0.113.80
 status_is 0 'an echo comes back'
 out_like '1 received' 'ping says so'
 run rootlet run --net=slirp4netns --copy-up=/etc cat /proc/sys/net/ipv4/ping_group_range
-out_like $'^0\t[1-9][0-9]*$' 'in there anybody may send, too'
+out_like $'^0\t[0-9]+$' 'in there root may send, too'
 run rootlet run --net=slirp4netns --copy-up=/etc ping -c 1 -W 10 10.0.2.2
 status_is 0 'the gateway answers'
 echo '1 0' >/proc/sys/net/ipv4/ping_group_range

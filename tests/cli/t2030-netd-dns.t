@@ -25,32 +25,38 @@ for who in root user; do
     out_is 100 'and whole over TCP'
 
     # The host changes its mind while netd runs; who.test is the address of who answers.
-    ask() { # WHAT
+    ask() { # WHAT: asks, wants $asked
         for how in udp tcp; do
             inside $client dns 10.0.2.3 who.test A $how
             out_is "$asked" "$how: $1"
         done
     }
-    asked=192.0.2.1 ask 'the resolver'
+    asked=192.0.2.1
+    ask 'the resolver'
     resolv fd00::1
-    asked=0.0.0.6 ask 'another one, with an IPv6 address'
+    asked=0.0.0.6
+    ask 'another one, with an IPv6 address'
     inside $client dns fd00::3 who.test
     out_is 0.0.0.6 'asked over IPv6'
     resolv 203.0.113.80
-    asked=203.0.113.80 ask 'a third one'
+    asked=203.0.113.80
+    ask 'a third one'
     caller=$who who=root
     launch local $servers dns:127.0.0.1:53
     who=$caller
     resolv 127.0.0.1
-    asked=127.0.0.1 ask "one on the host's loopback"
+    asked=127.0.0.1
+    ask "one on the host's loopback"
     finish local
     printf '# nothing else\noptions ndots:1\nnameserver 192.0.2.1\n' >/etc/resolv.conf.new
     mv /etc/resolv.conf.new /etc/resolv.conf
-    asked=192.0.2.1 ask 'a new file in the place of the file'
+    asked=192.0.2.1
+    ask 'a new file in the place of the file'
     # The first is dead in three ways: it refuses, it says nothing, it cannot be reached.
     for dead in 192.0.2.2 203.0.113.99 fd00::99; do
         resolv $dead 203.0.113.80
-        asked=203.0.113.80 ask "the first resolver ($dead) is dead: the next one is asked"
+        asked=203.0.113.80
+        ask "the first resolver ($dead) is dead: the next one is asked"
     done
     resolv 192.0.2.1
     finish netd

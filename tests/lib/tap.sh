@@ -191,14 +191,14 @@ feed() {
 #                             it is ready, and to end when its input does.
 declare -A pid=() tap_to=() tap_from=() tap_ran=()
 spawn() {
-    local name=$1 to_ from_
+    local name=$1 to_ from_ to from
     shift
     tap_ran[$name]="$*"
     # Not before our copies of the pipes' ends are made: when a coprocess is over, bash closes its own.
     eval "coproc tap_$name { read -r; exec as-\$who \"\$@\" 2>\$tap_dir/err-\$name; }"
     eval "from_=\${tap_${name}[0]} to_=\${tap_${name}[1]} pid[\$name]=\$tap_${name}_PID"
-    exec {tap_from[$name]}<&"$from_" {tap_to[$name]}>&"$to_"
-    exec {from_}<&- {to_}>&-
+    exec {from}<&"$from_" {to}>&"$to_" {from_}<&- {to_}>&-
+    tap_from[$name]=$from tap_to[$name]=$to
     tell "$name" ''
 }
 launch() {
@@ -225,13 +225,14 @@ tell() {
 
 # finish NAME: its input ends; sets status, stdout (what it had not said yet) and stderr, as run does.
 finish() {
+    local to=${tap_to[$1]} from=${tap_from[$1]}
     ran=${tap_ran[$1]}
-    exec {tap_to[$1]}>&-
-    timeout --foreground "$LIMIT" cat <&"${tap_from[$1]}" >"$tap_dir/out"
+    exec {to}>&-
+    timeout --foreground "$LIMIT" cat <&"$from" >"$tap_dir/out"
     stdout=$(tr -d '\0' <"$tap_dir/out")
     status=0
     wait "${pid[$1]}" || status=$?
-    exec {tap_from[$1]}<&-
+    exec {from}<&-
     stderr=$(tr -d '\0' <"$tap_dir/err-$1")
 }
 
