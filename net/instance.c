@@ -336,7 +336,7 @@ static void fill_info(struct instance *in)
         i->child_ip = in->child_ip;
         i->dns[0] = in->dns;
     }
-    i->port_driver = cfg->port_driver;
+    i->port_driver = cfg->hide_port_driver ? NULL : cfg->port_driver;
 }
 
 static int open_api(struct instance *in)

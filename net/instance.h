@@ -36,6 +36,7 @@ struct instance_config {
 
     /* ports */
     const char *port_driver; /* NULL: none */
+    bool hide_port_driver;   /* the API says nothing of it ("implicit" of the peers has no port manager) */
     struct portspec *publish;
     size_t n_publish;
     bool source_ip_transparent;
