@@ -288,8 +288,8 @@ static int add_spec(const struct portspec *s, void *arg)
 static int set_ports(const struct options *o, struct instance_config *cfg)
 {
     bool has_driver = o->port_driver != PORTS_NONE && o->port_driver != PORTS_DEFAULT;
-    cfg->port_driver =
-        has_driver && o->port_driver != PORTS_IMPLICIT ? port_driver_names[o->port_driver] : NULL;
+    cfg->port_driver = has_driver ? port_driver_names[o->port_driver] : NULL;
+    cfg->hide_port_driver = o->port_driver == PORTS_IMPLICIT;
     cfg->source_ip_transparent = o->source_ip_transparent;
     struct spec_list specs = {0};
     for (size_t i = 0; i < o->publish.n; i++) {

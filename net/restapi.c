@@ -59,8 +59,7 @@ static void add_net(struct json_doc *doc, struct json *o, const struct rest_info
         json_add(doc, n, "dns", dns);
     if (info->child_ip && *info->child_ip)
         json_add_str(doc, n, "childIP", info->child_ip);
-    if (info->dynamic_child_ip)
-        json_add_bool(doc, n, "dynamicChildIP", true);
+    json_add_bool(doc, n, "dynamicChildIP", info->dynamic_child_ip);
     json_add(doc, o, "networkDriver", n);
 }
 
