@@ -248,8 +248,12 @@ static int by_name(const void *a, const void *b)
 static int resolve(char *const *dirs, size_t n, struct strv *ret, struct reason *why)
 {
     for (size_t i = 0; i < n; i++) {
-        char real[PATH_MAX];
-        if (!realpath(dirs[i], real))
+        char path[PATH_MAX], real[PATH_MAX];
+        /* Cleaned first: POSIX lets realpath(3) keep two slashes at the beginning, and musl does. */
+        int r = clean(dirs[i], path);
+        if (r < 0)
+            return r;
+        if (!realpath(path, real))
             return reason_set(why, -errno, "cannot copy up '%.300s': %s", dirs[i], strerror(errno));
         if (strv_add(ret, real) < 0)
             return -ENOMEM;

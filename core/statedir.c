@@ -227,7 +227,7 @@ static int open_fresh(struct statedir *ret, struct reason *why)
     for (size_t i = 0; i < array_size(places); i++) {
         char path[PATH_MAX];
         if (!places[i] || *places[i] != '/' ||
-            str_format(path, sizeof(path), "%s/rootlet-XXXXXX", places[i]) < 0)
+            str_format(path, sizeof(path), "%s/rootlet-XXXXXX", strcmp(places[i], "/") ? places[i] : "") < 0)
             continue;
         if (mkdtemp(path)) {
             int r = open_given(path, ret, why);

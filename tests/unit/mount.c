@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -266,6 +267,7 @@ static void test_copyup_refusals(void)
     refused("/tmp", PROP_DEFAULT, "/tmp");
     refused("/tmp/.", PROP_DEFAULT, "/tmp/.");
     refused("/usr/../tmp", PROP_DEFAULT, "/tmp by a detour");
+    refused("//usr/..//tmp", PROP_DEFAULT, "/tmp by a detour with two slashes");
     refused("/tmp/uplink/..", PROP_DEFAULT, "/tmp through a symlink");
     refused("/etc", PROP_SHARED, "shared");
     refused("/etc", PROP_RSHARED, "rshared");
