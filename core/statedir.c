@@ -198,6 +198,8 @@ static int open_given(const char *path, struct statedir *ret, struct reason *why
 
     if (!*path)
         return reason_set(why, -EINVAL, "the state directory needs a name");
+    while (path[0] == '/' && path[1] == '/') /* realpath(3) of some libcs would keep both */
+        path++;
     if (*path != '/' && !getcwd(cwd, sizeof(cwd)))
         return reason_set(why, -errno, "cannot find the current directory: %s", strerror(errno));
     for (int try = 0; try < LOCK_TRIES; try++) {
@@ -241,6 +243,10 @@ static int open_fresh(struct statedir *ret, struct reason *why)
         if (!first)
             first = -errno;
     }
+    int r = statedir_open_memory(ret);
+    if (r == 0)
+        return 0;
+    log_debug("no state directory in memory: %s", strerror(-r));
     return reason_set(
         why, first,
         "cannot create a state directory in $TMPDIR, /tmp or /run: %s (name a place with --state-dir)",

@@ -33,7 +33,8 @@ struct statedir {
 
 /**
  * statedir_open - make or take over, lock and clear a state directory
- * @path: NULL: a fresh directory under $TMPDIR or /tmp, or where neither can be written to, $XDG_RUNTIME_DIR, /run, /dev/shm, /
+ * @path: NULL: a fresh directory under $TMPDIR or /tmp, or where neither can be written to, $XDG_RUNTIME_DIR, /run,
+ *        /dev/shm, /; where none of these can, statedir_open_memory()
  * @ret: for statedir_close() or statedir_remove(); untouched on failure
  *
  * Everything but the lock is removed from it, without following symlinks or descending into other file systems, and a stale
@@ -43,6 +44,14 @@ struct statedir {
  * Return: 0; -EBUSY: another instance has it, nothing was touched; -errno; @why has the text.
  */
 int statedir_open(const char *path, struct statedir *ret, struct reason *why);
+
+/**
+ * statedir_open_memory - a state directory that needs no place: a tmpfs that goes when its last descriptor is closed
+ *
+ * Its path is /proc/PID/fd/N: good for processes of the same user outside, not for those in the instance.
+ * Needs user namespaces and Linux 5.2. Blocks for a short while (a helper process). Return: 0 or -errno.
+ */
+int statedir_open_memory(struct statedir *ret);
 
 /* statedir_write_child_pid - appears complete or not at all. 0 or -errno. */
 int statedir_write_child_pid(const struct statedir *sd, pid_t pid);

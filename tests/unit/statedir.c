@@ -277,6 +277,31 @@ static void test_default_place(void)
     unsetenv("TMPDIR");
 }
 
+static void test_memory(void)
+{
+    struct statedir sd = STATEDIR_NONE;
+    struct sockaddr_un sa;
+    socklen_t len;
+    char path[PATH_MAX];
+    pid_t pid = 0;
+
+    is_int(statedir_open_memory(&sd), 0, "a state directory in memory");
+    ok(strncmp(sd.path, "/proc/", 6) == 0, "has a path: %s", sd.path);
+    is_int(statedir_write_child_pid(&sd, 77), 0, "takes files");
+    is_int(statedir_read_child_pid(sd.path, &pid), 0, "which are found by the path");
+    is_int(pid, 77, "with their contents");
+    fd_auto int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd_auto int c = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    is_int(statedir_sockaddr(&sd, "api.sock", &sa, &len), 0, "an address");
+    is_int(bind(s, (struct sockaddr *)&sa, len) == 0 && listen(s, 1) == 0 ? 0 : -errno, 0, "a socket");
+    statedir_join(&sd, "api.sock", path);
+    is_int(statedir_connect(c, path), 0, "which can be reached");
+    snprintf(path, sizeof(path), "%s", sd.path);
+    statedir_remove(&sd);
+    is_int(sd.dir_fd, -1, "removed");
+    ok(!exists(path), "and gone");
+}
+
 int main(void)
 {
     char template[] = "/tmp/rootlet-unit-XXXXXX", name[NAME_MAX + 1];
@@ -289,6 +314,7 @@ int main(void)
     test_refusals();
     test_paths();
     test_default_place();
+    test_memory();
     int fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     /* Deeper than that is cleared at once: from the inside, then. */
     is_int(dir_clear(fd, "", name), -ELOOP, "too deep to be cleared");
