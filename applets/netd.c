@@ -2,17 +2,16 @@
 /*
  * netd: user-mode network for somebody else's network namespace; slirp4netns by its other name.
  *
- *      netd (stays in the host's netns)            helper (short-lived)
  *      open the target's namespaces
- *      clone ────────────────────────────────────▶ join user and net namespace
- *                                                  make the interface, configure it
- *      ◀─────────────────────── SYNC_NET, link fd ─
- *      bind the API socket, sandbox, "1" to the ready fd, serve
+ *      make the interface in there (net/nslink.h), or take what is given
+ *      bind the API socket, start the keeper (net/keeper.h)
+ *      sandbox, "1" to the ready fd, serve (net/netd.h)
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,10 +34,10 @@
 #include "core/parse.h"
 #include "core/proc.h"
 #include "core/rtnl.h"
-#include "core/sync.h"
 #include "net/keeper.h"
 #include "net/link.h"
 #include "net/netd.h"
+#include "net/nslink.h"
 #include "net/slirp.h"
 
 extern const struct applet applet_netd;
@@ -48,7 +47,7 @@ static const char *const netns_types[] = {[BY_PID] = "pid", [BY_PATH] = "path", 
 enum target_type { TARGET_NETNS, TARGET_BESS };
 static const char *const target_types[] = {[TARGET_NETNS] = "netns", [TARGET_BESS] = "bess", NULL};
 
-enum { DEFAULT_MTU = 1500, MAX_MTU = 65521, HELPER_TIMEOUT_MS = 20000 };
+enum { DEFAULT_MTU = 1500, MAX_MTU = 65521 };
 
 /* The version of the peer whose options and habits the alias has. */
 #define PEER_VERSION "1.2.0"
@@ -56,7 +55,7 @@ enum { DEFAULT_MTU = 1500, MAX_MTU = 65521, HELPER_TIMEOUT_MS = 20000 };
 struct options {
     bool configure, ipv6, help, version, debug;
     bool disable_loopback, host_loopback, disable_dns;
-    bool sandbox, seccomp;
+    bool sandbox, seccomp, have_sandbox;
     bool have_exit, have_ready;
     uint32_t exit_fd, ready_fd, mtu;
     const char *api, *cidr, *userns, *outbound, *outbound6, *mac;
@@ -77,7 +76,7 @@ static const struct opt table[] = {
     {.help = "Target"},
     {"netns-type", 0, OPT_ENUM, AT(netns_type), NULL, "what the target is", .values = netns_types},
     {"userns-path", 0, OPT_STR, AT(userns), "PATH", "user namespace to join first"},
-    {"target-type", 0, OPT_ENUM, AT(target_type), NULL, "kind of network (only netns)",
+    {"target-type", 0, OPT_ENUM, AT(target_type), NULL, "netns, or bess: a socket for User Mode Linux (PATH)",
      .values = target_types},
     {.help = "Host"},
     {"disable-host-loopback", 0, OPT_FLAG, AT(disable_loopback), NULL,
@@ -94,14 +93,15 @@ static const struct opt table[] = {
      .max = 1 << 20, .seen_offset = AT(have_ready)},
     {"api-socket", 'a', OPT_STR, AT(api), "PATH", "serve the port forwarding API here"},
     {.help = "Sandbox (always on)"},
-    {"enable-sandbox", 0, OPT_FLAG, AT(sandbox), NULL, "insist on an empty root (=false: none)"},
+    {"enable-sandbox", 0, OPT_FLAG, AT(sandbox), NULL, "insist on an empty root (=false: none)",
+     .seen_offset = AT(have_sandbox)},
     {"enable-seccomp", 0, OPT_FLAG, AT(seccomp), NULL, "system calls by an allow-list (=false: all)"},
     {.help = "Other"},
     {"debug", 0, OPT_FLAG, AT(debug), NULL, "log every step"},
     {"help", 'h', OPT_FLAG, AT(help), NULL, "this text"},
     {"version", 'v', OPT_FLAG, AT(version), NULL, "versions of the program and of libslirp"},
     {"no-host-loopback", 0, OPT_FLAG, AT(disable_loopback), NULL, "", .hidden = true},
-    {"create-sandbox", 0, OPT_FLAG, AT(sandbox), NULL, "", .hidden = true},
+    {"create-sandbox", 0, OPT_FLAG, AT(sandbox), NULL, "", .hidden = true, .seen_offset = AT(have_sandbox)},
     {0},
 };
 
@@ -238,8 +238,11 @@ static int open_pid(const char *text, struct target *t)
     return 0;
 }
 
-static int open_target(const struct options *o, const char *text, struct target *t)
+static int open_target(const struct options *o, struct target *t)
 {
+    const char *text = t->name;
+    if (o->target_type == TARGET_BESS)
+        return 0;
     if (o->netns_type == BY_TAPFD) {
         uint32_t fd;
         if (parse_u32(text, &fd) < 0 || fd > 1 << 20) {
@@ -265,107 +268,34 @@ static int open_target(const struct options *o, const char *text, struct target 
     return 0;
 }
 
-/* ---- the helper, which lives only until the link is made */
-
-struct made {
-    int32_t kind;
-    char ifname[IFNAMSIZ];
-};
-
-static int make_link(const struct options *o, const struct netd_config *c, const struct target *t,
-                     const char *ifname, struct link *ret)
-{
-    struct reason why = {""};
-    uint8_t mac[6];
-    int r = 0;
-    if (o->mac && (r = parse_mac(o->mac, mac)) < 0)
-        return r;
-    if (t->userns >= 0) {
-        r = ns_join(t->userns, CLONE_NEWUSER);
-        if (r < 0)
-            return log_errno(r, "cannot join the user namespace of '%s'%s", t->name,
-                             r == -EPERM ? " (run this as the user who made it, or as root)" : "");
-    }
-    r = ns_join(t->netns, CLONE_NEWNET);
-    if (r < 0)
-        return log_errno(
-            r, "cannot join the network namespace of '%s'%s", t->name,
-            r == -EPERM ? " (run this as the user who made it, or name its user namespace with --userns-path)"
-            : r == -EINVAL ? " (it is no network namespace)"
-                           : "");
-    r = link_create((enum link_kind)o->link, ifname, c->plan.mtu, o->mac ? mac : NULL, -1, ret, &why);
-    if (r == 0 && o->configure)
-        r = link_configure(ret, &c->plan, &why);
-    if (r < 0)
-        log_error("%s", why.text);
-    return r;
-}
-
-static int helper(const struct options *o, const struct netd_config *c, const struct target *t,
-                  const char *ifname, int sync)
-{
-    struct link l = {.fd = -1};
-    int r = make_link(o, c, t, ifname, &l);
-    if (r < 0) {
-        int32_t e = r;
-        sync_send(sync, SYNC_FAILED, &e, sizeof(e), NULL, 0);
-        return 1;
-    }
-    struct made m = {.kind = l.kind};
-    memcpy(m.ifname, l.ifname, sizeof(m.ifname));
-    return sync_send(sync, SYNC_NET, &m, sizeof(m), &l.fd, 1) < 0;
-}
-
-static int take_link(int sync, struct netd_config *c)
-{
-    struct sync_in in sync_in_auto = {.nfds = 0};
-    struct reason why = {""};
-    struct made m;
-    int r = sync_expect(sync, SYNC_NET, &in, HELPER_TIMEOUT_MS, "link helper", &why);
-    if (r == -ECANCELED)
-        return r; /* it has said why */
-    if (r == 0 && (in.nfds != 1 || in.len != sizeof(m)))
-        r = reason_set(&why, -EPROTO, "the link helper sent no link");
-    if (r < 0) {
-        log_error("cannot get the link: %s", why.text);
-        return r;
-    }
-    memcpy(&m, in.payload, sizeof(m));
-    c->link_kind = (enum link_kind)m.kind;
-    c->link_fd = steal_fd(&in.fds[0]);
-    log_debug("link: %s '%.*s'", link_kind_names[c->link_kind], IFNAMSIZ, m.ifname);
-    return 0;
-}
-
 static int get_link(const struct options *o, const struct target *t, const char *ifname,
                     struct netd_config *c)
 {
-    int sv[2], pidfd = -1;
-    int r = sync_pair(sv);
+    struct reason why = {""};
+    uint8_t mac[6];
+    if (o->mac && parse_mac(o->mac, mac) < 0)
+        return -EINVAL;
+    const struct nslink n = {
+        .userns = t->userns,
+        .netns = t->netns,
+        .target = t->name,
+        .kind = (enum link_kind)o->link,
+        .ifname = ifname,
+        .mac = o->mac ? mac : NULL,
+        .plan = &c->plan,
+        .configure = o->configure,
+    };
+    int r = nslink_create(&n, &c->link_kind, &c->link_fd, &why);
     if (r < 0)
-        return log_errno(r, "cannot make a socket pair");
-    fd_auto int ours = sv[0];
-    fd_auto int theirs = sv[1];
-    pid_t pid = proc_clone(0, &pidfd);
-    if (pid < 0)
-        return log_errno(pid, "cannot start the link helper");
-    if (pid == 0) {
-        /* The caller waits for the end of the ready fd: no copy of it may live here longer than needed. */
-        const int keep[] = {theirs, t->userns, t->netns};
-        fd_close_all_but(3, keep, array_size(keep));
-        _exit(helper(o, c, t, ifname, theirs));
-    }
-    fd_auto int child = pidfd;
-    fd_close(&theirs);
-    r = take_link(ours, c);
-    if (pidfd_wait(child, r < 0 ? 0 : HELPER_TIMEOUT_MS, NULL) == -ETIMEDOUT)
-        pidfd_signal(child, 9);
+        log_error("%s", why.text);
+    else
+        log_debug("link: %s '%s'", link_kind_names[c->link_kind], ifname);
     return r;
 }
 
-/* ---- the API socket */
+/* ---- sockets in the file system */
 
-static int listen_api(const char *path)
+static int listen_unix(const char *path, int type, const char *what)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct stat st;
@@ -375,7 +305,7 @@ static int listen_api(const char *path)
         return -ENAMETOOLONG;
     }
     memcpy(a.sun_path, path, strlen(path) + 1);
-    fd_auto int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd_auto int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return log_errno(-errno, "cannot open a socket");
     /* One that an earlier run left behind; never anything that is not a socket. */
@@ -385,18 +315,49 @@ static int listen_api(const char *path)
     int r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
     umask(old);
     if (r < 0)
-        return log_errno(r, "cannot make the API socket '%s'", path);
+        return log_errno(r, "cannot make the %s '%s'", what, path);
     if (listen(fd, 32) < 0)
-        return log_errno(-errno, "cannot listen on the API socket '%s'", path);
+        return log_errno(-errno, "cannot listen on the %s '%s'", what, path);
     return steal_fd(&fd);
+}
+
+/* ---- User Mode Linux (vec0:transport=bess,dst=PATH): it connects to us, a frame a message */
+
+static int wait_for_machine(int listener, int exit_fd)
+{
+    struct pollfd p[] = {{.fd = listener, .events = POLLIN}, {.fd = exit_fd}};
+    for (;;) {
+        if (poll(p, array_size(p), -1) < 0 && errno != EINTR)
+            return -errno;
+        if (p[1].revents)
+            return -ECANCELED;
+        if (!p[0].revents)
+            continue;
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED))
+            return fd < 0 ? -errno : fd;
+    }
+}
+
+static int get_machine(const char *path, struct netd_config *c)
+{
+    fd_auto int listener = listen_unix(path, SOCK_SEQPACKET, "bess socket");
+    if (listener < 0)
+        return listener;
+    int fd = wait_for_machine(listener, c->exit_fd);
+    unlink(path);
+    if (fd < 0)
+        return fd == -ECANCELED ? fd : log_errno(fd, "cannot accept a connection on '%s'", path);
+    c->link_fd = fd;
+    return 0;
 }
 
 /* ---- all together */
 
 static int check_options(const struct options *o, bool alias)
 {
-    if (o->target_type == TARGET_BESS) {
-        log_error("--target-type=bess is not supported; only network namespaces are (--target-type=netns)");
+    if (o->target_type == TARGET_BESS && (o->mac || (o->configure && alias))) {
+        log_error("--configure and --macaddress need a network namespace; --target-type=bess has none");
         return -EINVAL;
     }
     if (o->mac && !o->configure) {
@@ -419,9 +380,9 @@ static int own_fds(const struct netd_config *c, const struct target *t)
 {
     const int keep[] = {c->exit_fd, c->ready_fd, t->userns, t->netns, t->tap};
     if (c->exit_fd >= 0 && fd_set_cloexec(c->exit_fd, true) < 0)
-        return log_errno(-EBADF, "--exit-fd=%d", c->exit_fd);
+        return log_errno(-EBADF, "cannot use --exit-fd %d", c->exit_fd);
     if (c->ready_fd >= 0 && fd_set_cloexec(c->ready_fd, true) < 0)
-        return log_errno(-EBADF, "--ready-fd=%d", c->ready_fd);
+        return log_errno(-EBADF, "cannot use --ready-fd %d", c->ready_fd);
     return fd_close_all_but(3, keep, array_size(keep));
 }
 
@@ -440,25 +401,31 @@ static int run(const struct options *o, bool alias, char **operands)
 {
     __attribute__((cleanup(target_done))) struct target t = {operands[0], -1, -1, -1};
     struct netd_config c;
+    int r = 0;
     netd_config_init(&c);
-    if (check_options(o, alias) < 0 || fill_config(o, alias, &c) < 0 || open_target(o, operands[0], &t) < 0 ||
+    if (check_options(o, alias) < 0 || fill_config(o, alias, &c) < 0 || open_target(o, &t) < 0 ||
         own_fds(&c, &t) < 0)
         return 1;
     c.sandbox = o->sandbox;
-    c.userns_fd = t.userns;
+    c.sandbox_try = !o->have_sandbox;
     if (t.tap >= 0) {
         c.link_kind = LINK_TAP;
         c.link_fd = steal_fd(&t.tap);
-    } else if (get_link(o, &t, operands[1] ? operands[1] : "tap0", &c) < 0) {
-        return 1;
     }
+    if (o->target_type == TARGET_BESS)
+        r = get_machine(operands[0], &c);
+    else if (c.link_fd < 0)
+        r = get_link(o, &t, operands[1] ? operands[1] : "tap0", &c);
+    if (r < 0)
+        return r != -ECANCELED;
+    c.userns_fd = steal_fd(&t.userns);
     fd_close(&t.netns); /* the link holds it for as long as it has to be there */
     if (o->api) {
-        c.api_fd = listen_api(o->api);
+        c.api_fd = listen_unix(o->api, SOCK_STREAM, "API socket");
         if (c.api_fd < 0)
             return 1;
     }
-    int r = keeper_start(o->api, &c.resolv_fd);
+    r = keeper_start(o->api, &c.resolv_fd);
     if (r < 0) {
         if (o->api)
             unlink(o->api);

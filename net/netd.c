@@ -109,7 +109,7 @@ static void from_guest(struct netd *n, size_t len)
 }
 
 /* Take what is there, up to a turn's worth, so that sockets and API get theirs under a flood. */
-static void read_link(struct netd *n)
+static void read_link(struct netd *n, short revents)
 {
     for (int i = 0; i < FRAMES_A_TURN; i++) {
         ssize_t len = read(n->c->link_fd, n->frame, FRAME_MAX);
@@ -117,11 +117,11 @@ static void read_link(struct netd *n)
             from_guest(n, (size_t)len);
             continue;
         }
-        if (len < 0 && errno == EINTR)
+        if ((len < 0 && errno == EINTR) || (len == 0 && !(revents & POLLHUP))) /* an empty message is no end */
             continue;
-        if (len == 0 || errno == EAGAIN || errno == ENETDOWN || errno == ENOBUFS || errno == EIO)
+        if (len < 0 && (errno == EAGAIN || errno == ENETDOWN || errno == ENOBUFS || errno == EIO))
             return; /* down for now: comes up again, or its owner ends us */
-        log_info("the interface is gone (%s); ending", strerror(errno));
+        log_info("the interface is gone (%s); ending", len ? strerror(errno) : "closed");
         loop_quit(n->loop, 0);
         return;
     }
@@ -311,7 +311,7 @@ static int turn(struct netd *n)
         return -errno;
     stack_polled(n->stack, &n->set, ready < 0);
     if (ready > 0 && n->set.fds[AT_LINK].revents)
-        read_link(n);
+        read_link(n, n->set.fds[AT_LINK].revents);
     if ((ready > 0 && n->set.fds[AT_LOOP].revents) || loop_timeout(n->loop) == 0)
         return loop_dispatch(n->loop, 0);
     return 0;
