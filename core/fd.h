@@ -11,9 +11,9 @@
 #define container_of(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 
 /* Local that closes its fd (>= 0) when it leaves the scope: `fd_auto int fd = open(...)`. */
-#define fd_auto         __attribute__((cleanup(fd_cleanup)))
+#define fd_auto         __attribute__((cleanup(fd_cleanup), unused))
 /* Local that free()s its pointer: `free_auto char *s = NULL`. */
-#define free_auto       __attribute__((cleanup(free_cleanup)))
+#define free_auto       __attribute__((cleanup(free_cleanup), unused))
 
 void fd_cleanup(int *fd);
 void free_cleanup(void *ptr_to_ptr);

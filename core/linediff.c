@@ -100,7 +100,7 @@ static void mark_all(bool *only_a, int n, bool *only_b, int m)
 static int compare(const struct line *a, int n, const struct line *b, int m, bool *only_a, bool *only_b)
 {
     int max = n + m < MAX_EDITS ? n + m : MAX_EDITS, r = 0, d;
-    int *v = calloc((size_t)(2 * max + 3), sizeof(*v));
+    int *v = calloc(2 * (size_t)max + 3, sizeof(*v));
     int **rounds = calloc((size_t)max + 1, sizeof(*rounds));
     int off = max + 1;
 

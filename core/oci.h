@@ -140,7 +140,7 @@ int oci_report_json(const struct oci_report *r, FILE *out);
  * differ from a known one in case only (some runtimes take it for the known one, some do not). Unknown members may be anything.
  * Return: 0 or -EBADMSG.
  */
-int oci_check_schema(const struct json *root, struct json_error *err);
+int oci_check_schema(const struct json *n, struct json_error *err);
 
 /**
  * oci_convert - change the document in place

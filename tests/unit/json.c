@@ -130,12 +130,19 @@ static void test_removing(void)
     struct json_doc *doc = must_read("{\"a\":[0,1,2,3,4,5],\"b\":1,\"c\":2}");
     struct json *root = json_root(doc);
 
-    json_foreach(it, json_get(root, "a")) if (it.index % 2 == 0) json_it_remove(&it);
-    else json_it_replace(&it, json_new_uint(doc, it.index * 10));
-    json_foreach(it, root) if (it.index == 0) json_it_replace(&it, json_copy(doc, it.value));
-    else json_it_remove(&it);
+    json_foreach (it, json_get(root, "a"))
+        if (it.index % 2 == 0)
+            json_it_remove(&it);
+        else
+            json_it_replace(&it, json_new_uint(doc, it.index * 10));
+    json_foreach (it, root)
+        if (it.index == 0)
+            json_it_replace(&it, json_copy(doc, it.value));
+        else
+            json_it_remove(&it);
     writes(doc, JSON_COMPACT, "{\"a\":[10,30,50]}", "what is left");
-    json_foreach(it, json_get(root, "a")) json_it_remove(&it);
+    json_foreach (it, json_get(root, "a"))
+        json_it_remove(&it);
     json_insert(doc, json_get(root, "a"), 5, json_new_str(doc, "end"));
     json_insert(doc, json_get(root, "a"), 0, json_new_str(doc, "start"));
     json_set(doc, root, "b", json_new_null(doc));
