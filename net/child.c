@@ -182,7 +182,9 @@ static void child_mounts(const struct child *c)
     bool own_netns = child_has_netns(cfg) && !cfg->detach_netns;
     if (own_netns) {
         r = mount_sys(&why);
-        if (r < 0 || r == MOUNT_KEPT)
+        if (r == -ENOENT)
+            log_debug("no /sys here"); /* an empty root */
+        else if (r < 0 || r == MOUNT_KEPT)
             log_warn("%s", why.text);
     }
     if (cfg->cgroupns && cgroup_mount_own(&why) < 0)
