@@ -2,6 +2,7 @@
 #include "net/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +90,11 @@ static int make_network(const struct child *c, bool detached)
         netns = ns_open(0, "net");
         if (netns < 0)
             return log_errno(netns, "cannot open the new network namespace");
-        r = mount_bind_ns("net", c->sd->dir_fd, "netns", &why);
+        /* By path: the supervisor's own descriptor leads into its mount namespace, where this one may not mount. */
+        fd_auto int dir = open(c->sd->path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir < 0)
+            return log_errno(errno, "cannot open the state directory '%s'", c->sd->path);
+        r = mount_bind_ns("net", dir, "netns", &why);
         if (r < 0) {
             log_error("cannot keep the network namespace at '%s/netns': %s", c->sd->path, why.text);
             return r;
