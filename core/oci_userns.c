@@ -21,8 +21,7 @@ static void collapse(struct oci *c, struct json *list, const struct json *first)
 {
     const char *type;
 
-    json_foreach(it, list)
-    {
+    json_foreach (it, list) {
         if (it.value == first || json_get_str(it.value, "type", &type) < 0 || strcmp(type, "user") != 0)
             continue;
         if (!same_path(first, it.value)) {
@@ -73,15 +72,14 @@ struct side {
     const struct idmap *given, *parent;
     const struct subid_list *subids;
     uint32_t self;
-    const char *id, *file, *option;
+    const char *option;
 };
 
 /* What is in the document, as a map. NULL: fine, else what is wrong with it. */
 static const char *read_map(const struct json *list, struct idmap *m)
 {
     m->n = 0;
-    json_foreach(it, list)
-    {
+    json_foreach (it, list) {
         uint64_t inner = 0, outer = 0, size = 0;
         int r;
 
@@ -154,44 +152,63 @@ static void identity(const struct side *s, struct idmap *m)
         idmap_add(m, s->parent->e[i].inner, s->parent->e[i].inner, s->parent->e[i].count);
 }
 
+/* --map=auto by what is possible; what cannot be is said. Returns -1 then. */
+static int choose_source(struct oci *c, const struct side *s)
+{
+    bool outside = c->mode == OCI_OUTSIDE;
+    const struct oci_facts *f = c->facts;
+    int how = c->opts->map;
+    const char *why = NULL;
+
+    if (how == OCI_MAP_AUTO && !outside)
+        how = OCI_MAP_PROC;
+    else if (how == OCI_MAP_AUTO)
+        how = f->has_newuidmap && f->subuids.n && f->subgids.n ? OCI_MAP_SUBID : OCI_MAP_SELF;
+    if (outside ? f->euid == 0 : f->euid != 0 || f->initial_userns)
+        why = "whose ids are to be mapped is not known here: pass --map-uid and --map-gid";
+    else if (how == OCI_MAP_PROC && outside)
+        why = "--map=proc is for mode nested: a user may not map what is mapped here";
+    else if (how == OCI_MAP_SUBID && !outside)
+        why = "--map=subid is for mode outside: subordinate ids are mapped already";
+    else if (how == OCI_MAP_SUBID && !s->subids->n)
+        why = "this user has no subordinate ids (see subuid(5) and subgid(5)): ask the administrator, or "
+              "pass --map=self";
+    else if (how == OCI_MAP_SUBID && !f->has_newuidmap)
+        why = "newuidmap and newgidmap are not installed: install uidmap, or pass --map=self";
+    if (!why)
+        return how;
+    oci_error(c, "N2", OCI_PATH(".linux.%s", s->member), "%s", why);
+    return -1;
+}
+
+static void subid_map(struct oci *c, const struct side *s, struct idmap *m)
+{
+    uint64_t left_out = 0;
+
+    if (idmap_from_subids(s->self, s->subids, s->parent, m, &left_out) < 0)
+        m->n = 0;
+    for (; c->opts->runtime != OCI_CRUN && m->n > RUNC_MAX_LINES; m->n--)
+        left_out += m->e[m->n - 1].count;
+    if (left_out)
+        oci_warning(c, "N2", OCI_PATH(".linux.%s", s->member),
+                    "%llu subordinate ids are left out (they are not mapped here, or runc would need more "
+                    "than %d lines)",
+                    (unsigned long long)left_out, RUNC_MAX_LINES);
+}
+
 /* Make the map that the options ask for; false: it cannot be, and that was said. */
 static bool make_map(struct oci *c, const struct side *s, struct idmap *m, const char **ret_why)
 {
-    bool known =
-        c->mode == OCI_OUTSIDE ? c->facts->euid != 0 : c->facts->euid == 0 && !c->facts->initial_userns;
-    int how = c->opts->map;
-    uint64_t left_out = 0;
+    int how = choose_source(c, s);
     uint32_t ignored;
 
+    if (how < 0)
+        return false;
     m->n = 0;
-    if (!known) {
-        oci_error(c, "N2", OCI_PATH(".linux.%s", s->member),
-                  "whose ids are to be mapped is not known here: pass --map-uid and --map-gid");
-        return false;
-    }
-    if (how == OCI_MAP_AUTO && c->mode != OCI_OUTSIDE)
-        how = OCI_MAP_PROC;
-    if (how == OCI_MAP_AUTO)
-        how = c->facts->has_newuidmap && c->facts->subuids.n && c->facts->subgids.n ? OCI_MAP_SUBID
-                                                                                    : OCI_MAP_SELF;
-    if (how == OCI_MAP_SUBID && (!s->subids->n || !c->facts->has_newuidmap || c->mode != OCI_OUTSIDE)) {
-        oci_error(c, "N2", OCI_PATH(".linux.%s", s->member), "no subordinate ids can be mapped: %s",
-                  c->mode != OCI_OUTSIDE ? "that is for mode outside"
-                  : !s->subids->n        ? OCI_PATH("%s has none for this user", s->file)
-                                         : "newuidmap or newgidmap is not installed");
-        return false;
-    }
     switch (how) {
     case OCI_MAP_SUBID:
         *ret_why = "one's own id is root, subordinate ids are the rest";
-        if (idmap_from_subids(s->self, s->subids, s->parent, m, &left_out) < 0)
-            break;
-        for (; c->opts->runtime != OCI_CRUN && m->n > RUNC_MAX_LINES; m->n--)
-            left_out += m->e[m->n - 1].count;
-        if (left_out)
-            oci_warning(c, "N2", OCI_PATH(".linux.%s", s->member),
-                        "%llu subordinate ids are left out (runc takes 5 lines at most)",
-                        (unsigned long long)left_out);
+        subid_map(c, s, m);
         break;
     case OCI_MAP_PROC:
         *ret_why = "every id that is mapped here keeps its number";
@@ -259,10 +276,10 @@ static bool fix_map(struct oci *c, const struct side *s, struct idmap *m)
 void oci_rule_userns(struct oci *c)
 {
     const struct oci_facts *f = c->facts;
-    const struct side uids = {"uidMappings", &c->opts->map_uid,     &f->uid_map, &f->subuids, f->euid,
-                              "uid",         subid_path(SUBID_UID), "--map-uid"};
-    const struct side gids = {"gidMappings", &c->opts->map_gid,     &f->gid_map, &f->subgids, f->egid,
-                              "gid",         subid_path(SUBID_GID), "--map-gid"};
+    const struct side uids = {"uidMappings", &c->opts->map_uid, &f->uid_map,
+                              &f->subuids,   f->euid,           "--map-uid"};
+    const struct side gids = {"gidMappings", &c->opts->map_gid, &f->gid_map,
+                              &f->subgids,   f->egid,           "--map-gid"};
     bool known;
 
     userns(c);

@@ -54,7 +54,8 @@ int main(int argc, char **argv)
         snprintf(path, sizeof(path), "tests/fuzz/corpus/%s", name);
         n = scandir(path, &seeds, visible, alphasort);
         if (n <= 0) {
-            printf("1..1\nnot ok 1 - tests/fuzz/corpus/%s holds no seeds: %s\n", name, n < 0 ? strerror(errno) : "empty");
+            printf("1..1\nnot ok 1 - tests/fuzz/corpus/%s holds no seeds: %s\n", name,
+                   n < 0 ? strerror(errno) : "empty");
             return 1;
         }
     }
