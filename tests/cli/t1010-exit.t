@@ -83,12 +83,12 @@ for who in root user; do
         done
         is "$got" ' HUP INT QUIT USR1 USR2 TERM ALRM WINCH IO VTALRM PROF CONT TTIN TTOU' "run $how: every signal is passed on"
         kill -QUIT "${pid[catch]}"
-        finish catch
+        await catch
         status_is 9 "run $how: and it ends when it wants to"
     done
     launch child rootlet run sh -c 'echo ready; exec cat'
     kill -TERM "${pid[child]}"
-    finish child
+    await child
     status_is 143 'SIGTERM ends a command that does not catch it'
     err_is '' 'without a word'
 done

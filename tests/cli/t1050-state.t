@@ -42,7 +42,7 @@ for who in root user; do
     launch run rootlet run --state-dir $state --net=none sh -c 'echo ready; exec cat'
     members=$(strangers | cut -d' ' -f1)
     kill -KILL "${pid[run]}"
-    finish run
+    await run
     status_is 137 'killed'
     ok 'everything of it ends' $client gone $members
     ok 'the directory is still there' test -e $state/child_pid

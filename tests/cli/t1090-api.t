@@ -22,7 +22,7 @@ for who in root user; do
     is "$code" 200 'GET /v1/info'
     is "$(json '[d["apiVersion"], d["stateDir"], d["childPID"]]' <<<"$stdout")" "[\"1.1.1\", \"$state\", $(cat $state/child_pid)]" 'version, state directory, process'
     like "$(json 'd["version"]' <<<"$stdout")" '^[0-9]+\.[0-9]+\.[0-9]+' 'the version of the program'
-    is "$(json '[d["networkDriver"][k] for k in ("driver", "dns", "childIP", "dynamicChildIP")]' <<<"$stdout")" '["slirp4netns", ["10.0.2.3"], "10.0.2.100", false]' 'the network driver'
+    is "$(json '[d["networkDriver"].get(k, False) for k in ("driver", "dns", "childIP", "dynamicChildIP")]' <<<"$stdout")" '["slirp4netns", ["10.0.2.3"], "10.0.2.100", false]' 'the network driver'
     is "$(json '[d["portDriver"]["driver"], sorted(d["portDriver"]["protos"])]' <<<"$stdout")" \
         '["builtin", ["tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"]]' 'the port driver'
     call GET /ports
@@ -98,7 +98,7 @@ for who in root user; do
     out_is inside 'nor do they stop the network'
     for i in 1 2 3 4 5 6 7 8; do
         kill "${pid[silent$i]}"
-        finish silent$i
+        await silent$i
     done
     finish c
     status_is 0 'it ends'

@@ -15,7 +15,7 @@ for who in root user; do
         launch c rootlet run --state-dir $tmp/state $how sh -c 'echo ready; exec cat'
         all=$(members | cut -d' ' -f1)
         kill -KILL "${pid[c]}"
-        finish c
+        await c
         status_is 137 "run $how: the supervisor is killed"
         ok 'and all of them end' $client gone $all
         is "$(strangers)" '' 'without exception'
@@ -27,7 +27,7 @@ for who in root user; do
     launch c rootlet run --state-dir $tmp/state --pidns sh -c 'setsid sleep 1000 & setsid -f sleep 1001; echo ready; exec cat'
     all=$(members | cut -d' ' -f1)
     kill -KILL "${pid[c]}"
-    finish c
+    await c
     ok '--pidns: and all that the command had left in the background' $client gone $all
     rm -rf $tmp/state
     run rootlet run --pidns sh -c 'setsid -f sleep 1000'
@@ -37,7 +37,7 @@ for who in root user; do
     launch c rootlet run --net=slirp4netns --copy-up=/etc --port-driver=builtin -p 127.0.0.1:8080:80/tcp \
         $servers --hello inside http:127.0.0.1:80
     is "$line" ready 'an instance with a server'
-    target=$(member python3)
+    target=$(member servers)
     in_there() { run nsenter --preserve-credentials -U -n -t "$target" -- "$@"; }
     [ $who = user ] || in_there() { run nsenter -n -t "$target" -- "$@"; }
     in_there curl -sS http://203.0.113.80/
@@ -76,7 +76,7 @@ for who in root user; do
     # --- the command ends while others hold its pipes
     launch c rootlet run --net=slirp4netns --copy-up=/etc sh -c 'echo ready; exec cat'
     kill -TERM "${pid[c]}"
-    finish c
+    await c
     status_is 143 'SIGTERM to the supervisor ends the command'
     nothing_left 'and everything else'
 done

@@ -151,7 +151,7 @@ for name in TERM INT HUP; do
     hold
     start_netd netd -c $target tap0
     kill -$name "${pid[netd]}"
-    finish netd
+    await netd
     like "$status" '^(0|129|130|143)$' "SIG$name ends it"
     finish holder
 done

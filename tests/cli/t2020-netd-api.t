@@ -102,7 +102,7 @@ for who in root user; do
     out_is inside 'and the network runs'
     for i in 1 2 3 4 5 6 7 8; do
         kill "${pid[silent$i]}"
-        finish silent$i
+        await silent$i
     done
     finish server
     run curl -sS --max-time 5 http://127.0.0.1:8081/
@@ -110,7 +110,7 @@ for who in root user; do
     ok 'is the end of the connection, not of netd' kill -0 "${pid[netd]}"
     finish netd
     status_is 0 'it ends in order'
-    rm $api
+    nok 'and leaves no socket' test -e $api
     run $client connect 127.0.0.1 8081
     out_is ECONNREFUSED 'and no forward'
     finish holder

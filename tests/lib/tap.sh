@@ -224,12 +224,16 @@ tell() {
 } 2>/dev/null
 
 # finish NAME: its input ends; sets status, stdout (what it had not said yet) and stderr, as run does.
-finish() {
+# await NAME: the same for one that ends by itself: its input stays open until then.
+finish() { tap_end "$1" input first; }
+await() { tap_end "$1" output first; }
+tap_end() {
     local to=${tap_to[$1]} from=${tap_from[$1]}
     ran=${tap_ran[$1]}
-    exec {to}>&-
+    if [ "$2" = input ]; then exec {to}>&-; fi
     timeout --foreground "$LIMIT" cat <&"$from" >"$tap_dir/out"
     stdout=$(tr -d '\0' <"$tap_dir/out")
+    if [ "$2" = output ]; then exec {to}>&-; fi
     status=0
     wait "${pid[$1]}" || status=$?
     exec {from}<&-
