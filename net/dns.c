@@ -52,6 +52,7 @@ struct query {
     struct try tries[RESOLV_MAX_SERVERS];
     unsigned char failure[HEADER]; /* header of the last refusal */
     bool failed;
+    bool waiting; /* for dns_set_servers() */
     size_t question, len;
     unsigned char data[]; /* as sent: with our id */
 };
@@ -63,6 +64,8 @@ struct dns {
     unsigned n_servers;
     struct query *queries, *oldest;
     unsigned n_queries;
+    void (*on_servers)(void *arg);
+    void *on_servers_arg;
     unsigned char *message, *frame; /* scratch: MAX_MESSAGE and FRAME_MAX bytes */
 };
 
@@ -264,10 +267,21 @@ static bool ask_next(struct query *q)
     return false;
 }
 
+static void start(struct query *q)
+{
+    q->waiting = false;
+    q->n_servers = dns_order(q->dns, q->servers);
+    ask_next(q);
+}
+
 static void timer_event(struct loop *l, struct timer *t)
 {
     (void)l;
     struct query *q = container_of(t, struct query, timer);
+    if (q->waiting) {
+        start(q); /* the new list does not come: with the old one, then */
+        return;
+    }
     for (unsigned i = 0; i < q->n_tried; i++)
         if (q->tries[i].w.fd >= 0)
             dns_avoid(q->dns, &q->servers[q->tries[i].server]);
@@ -337,8 +351,12 @@ void dns_query(struct dns *d, const struct frame_udp *u)
         d->oldest = q;
     d->queries = q;
     d->n_queries++;
-    q->n_servers = dns_order(d, q->servers);
-    ask_next(q);
+    if (dns_stale(d)) {
+        q->waiting = true;
+        loop_timer_set(d->c.loop, &q->timer, (uint64_t)DNS_NEXT_MS * 1000000u);
+    } else {
+        start(q);
+    }
 }
 
 /* ---- life */
@@ -375,4 +393,22 @@ void dns_set_servers(struct dns *d, const struct resolv *r)
     d->n_servers = (unsigned)r->n;
     memcpy(d->servers, r->servers, r->n * sizeof(r->servers[0]));
     memset(d->avoid_until, 0, sizeof(d->avoid_until));
+    for (struct query *q = d->queries, *next; q; q = next) {
+        next = q->next; /* start() may end this one */
+        if (q->waiting)
+            start(q);
+    }
+    if (d->on_servers)
+        d->on_servers(d->on_servers_arg);
+}
+
+bool dns_stale(const struct dns *d)
+{
+    return d->c.stale && d->c.stale(d->c.arg);
+}
+
+void dns_on_servers(struct dns *d, void (*fn)(void *arg), void *arg)
+{
+    d->on_servers = fn;
+    d->on_servers_arg = arg;
 }

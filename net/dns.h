@@ -29,14 +29,19 @@ struct dns_config {
         *outbound; /* source address towards resolvers that are not loopback, or NULL; borrowed for life */
     const struct in6_addr *outbound6;
     void (*send)(const void *frame, size_t len, void *arg); /* a frame to the guest */
+    bool (*stale)(
+        void *arg); /* may be NULL: is dns_set_servers() about to be called? Then new queries wait for it */
     void *arg;
 };
 
 int dns_new(const struct dns_config *c, struct dns **ret); /* 0, -ENOMEM */
 void dns_free(struct dns *d);
 
-/* dns_set_servers - whom to ask from now on (copied); queries under way keep whom they asked. */
+/* dns_set_servers - whom to ask from now on (copied); queries under way keep whom they asked, those that wait go on. */
 void dns_set_servers(struct dns *d, const struct resolv *r);
+/* dns_stale - does a query have to wait for dns_set_servers()? dns_on_servers - called after that (one listener). */
+bool dns_stale(const struct dns *d);
+void dns_on_servers(struct dns *d, void (*fn)(void *arg), void *arg);
 
 /* dns_query - a datagram of the guest for the DNS server. What is no query is dropped. */
 void dns_query(struct dns *d, const struct frame_udp *u);

@@ -18,6 +18,7 @@ struct pending {
     struct dns_tcp *t;
     struct pending *prev, *next;
     int client;
+    bool waiting; /* for a new list of resolvers */
     unsigned n, at;
     union sockaddr_ip servers[RESOLV_MAX_SERVERS];
 };
@@ -79,11 +80,20 @@ static void try_next(struct pending *p)
     pending_free(p);
 }
 
+static void start(struct pending *p)
+{
+    p->waiting = false;
+    p->n = dns_order(p->t->dns, p->servers);
+    try_next(p);
+}
+
 static void silent(struct loop *l, struct timer *timer)
 {
     (void)l;
     struct pending *p = container_of(timer, struct pending, timer);
-    if (p->at < p->n) { /* the last one may take as long as the guest waits */
+    if (p->waiting)
+        start(p);            /* the new list does not come */
+    else if (p->at < p->n) { /* the last one may take as long as the guest waits */
         dns_avoid(p->t->dns, &p->servers[p->at - 1]);
         try_next(p);
     }
@@ -117,14 +127,28 @@ static int take(struct dns_tcp *t, int client)
     p->client = client;
     p->w.fd = -1;
     p->timer = (struct timer){.fn = silent, .what = "resolver"};
-    p->n = dns_order(t->dns, p->servers);
     p->next = t->pending;
     if (p->next)
         p->next->prev = p;
     t->pending = p;
     t->n_pending++;
-    try_next(p);
+    if (dns_stale(t->dns)) {
+        p->waiting = true;
+        loop_timer_set(t->loop, &p->timer, (uint64_t)DNS_NEXT_MS * 1000000u);
+    } else {
+        start(p);
+    }
     return 0;
+}
+
+static void new_servers(void *arg)
+{
+    const struct dns_tcp *t = arg;
+    for (struct pending *p = t->pending, *next; p; p = next) {
+        next = p->next; /* start() may end this one */
+        if (p->waiting)
+            start(p);
+    }
 }
 
 static void accept_event(struct loop *l, struct watch *w, uint32_t events)
@@ -191,6 +215,7 @@ int dns_tcp_new(struct loop *l, struct dns *dns, struct dns_tcp **ret)
     }
     if (listen_on(t, &t->v4, "127.0.0.1") < 0 || listen_on(t, &t->v6, "::1") < 0)
         log_debug("dns: no loopback address in one of the families: no DNS over TCP there");
+    dns_on_servers(dns, new_servers, t);
     *ret = t;
     return 0;
 }
@@ -199,6 +224,7 @@ void dns_tcp_free(struct dns_tcp *t)
 {
     if (!t)
         return;
+    dns_on_servers(t->dns, NULL, NULL);
     while (t->pending)
         pending_free(t->pending);
     relay_engine_free(t->relay);

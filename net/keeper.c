@@ -35,13 +35,6 @@ static void netd_ended(struct loop *l, struct watch *w, uint32_t events)
         loop_quit(l, 0);
 }
 
-static void tell(const char *text, size_t len, void *arg)
-{
-    const struct keeper *k = arg;
-    if (send(k->netd.fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        log_debug("keeper: netd does not take the new resolv.conf");
-}
-
 static void unlink_own(const struct keeper *k)
 {
     struct stat now;
@@ -63,7 +56,7 @@ static int keep(struct keeper *k)
     int r = loop_new(&l);
     if (r == 0)
         r = loop_add(l, &k->netd);
-    if (r == 0 && resolv_watch_new(l, tell, k, &rw) < 0)
+    if (r == 0 && resolv_watch_new(l, k->netd.fd, &rw) < 0)
         log_debug("keeper: changes of resolv.conf are not followed");
     if (r == 0)
         r = loop_run(l);

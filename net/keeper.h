@@ -4,7 +4,7 @@
  * need the host's files: it tells netd when resolv.conf changes, and it removes the API socket at the end, however netd ended.
  *
  *      netd                                   keeper
- *      ◀──────── text of resolv.conf ──────── (each time it changes)
+ *      ◀──────── text of resolv.conf ──────── at once, and each time it changes (net/resolv_watch.h)
  *      EOF (the end, or shut down) ─────────▶ unlink the API socket, exit
  *      ◀───────────────────────────── EOF ───
  */

@@ -36,6 +36,7 @@
 #include "net/netd_api.h"
 #include "net/netd_sandbox.h"
 #include "net/resolv.h"
+#include "net/resolv_watch.h"
 #include "net/slirp.h"
 
 enum {
@@ -54,6 +55,7 @@ struct netd {
     struct dns_tcp *dns_tcp;
     struct netd_api *api;
     struct watch exit, sync, resolv, signals;
+    int resolv_inotify; /* readable: resolv.conf is being changed, the new text will come; -1: not known */
     struct pollset set;
     uint64_t dropped;           /* frames the link did not take */
     unsigned char *frame, *out; /* FRAME_MAX bytes: from the guest; to it, when it has to be changed */
@@ -117,7 +119,8 @@ static void read_link(struct netd *n, short revents)
             from_guest(n, (size_t)len);
             continue;
         }
-        if ((len < 0 && errno == EINTR) || (len == 0 && !(revents & POLLHUP))) /* an empty message is no end */
+        if ((len < 0 && errno == EINTR) ||
+            (len == 0 && !(revents & POLLHUP))) /* an empty message is no end */
             continue;
         if (len < 0 && (errno == EAGAIN || errno == ENETDOWN || errno == ENOBUFS || errno == EIO))
             return; /* down for now: comes up again, or its owner ends us */
@@ -146,23 +149,31 @@ static void sync_event(struct loop *l, struct watch *w, uint32_t events)
         loop_quit(l, 0);
 }
 
-/* The host's resolv.conf has changed: its new text. */
+/* The host's resolv.conf: its text now, and what tells when that is old. */
 static void resolv_event(struct loop *l, struct watch *w, uint32_t events)
 {
     struct netd *n = container_of(w, struct netd, resolv);
     struct resolv host resolv_auto = {.n = 0};
     (void)events;
-    ssize_t len = recv(w->fd, n->frame, FRAME_MAX - 1, MSG_DONTWAIT);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+    ssize_t len = resolv_watch_recv(w->fd, (char *)n->frame, FRAME_MAX, &n->resolv_inotify);
+    if (len == -EAGAIN)
         return;
-    if (len <= 0) {
+    if (len < 0) {
         log_debug("netd: changes of resolv.conf are not followed any more");
         loop_del(l, w);
+        fd_close(&n->resolv_inotify);
         return;
     }
-    n->frame[len] = '\0';
     if (n->dns && resolv_parse((const char *)n->frame, &host) == 0)
         dns_set_servers(n->dns, &host);
+}
+
+/* Has the host's resolv.conf changed since its text came here? */
+static bool resolv_is_stale(void *arg)
+{
+    const struct netd *n = arg;
+    struct pollfd p = {.fd = n->resolv_inotify, .events = POLLIN};
+    return p.fd >= 0 && poll(&p, 1, 0) > 0;
 }
 
 static void signal_event(struct loop *l, struct watch *w, uint32_t events)
@@ -234,6 +245,7 @@ static int start_dns(struct netd *n, const struct resolv *host)
         .outbound = c->have_outbound ? &c->outbound : NULL,
         .outbound6 = c->have_outbound6 ? &c->outbound6 : NULL,
         .send = to_link,
+        .stale = resolv_is_stale,
         .arg = n,
     };
     if (c->disable_dns)
@@ -325,13 +337,14 @@ static void clean_up(struct netd *n)
     stack_free(n->stack);
     loop_free(n->loop);
     pollset_done(&n->set);
+    fd_close(&n->resolv_inotify);
     free(n->frame);
     free(n->out);
 }
 
 int netd_serve(const struct netd_config *c)
 {
-    struct netd n = {.c = c};
+    struct netd n = {.c = c, .resolv_inotify = -1};
     int code = 1;
     /* libslirp sends without MSG_NOSIGNAL. */
     signal(SIGPIPE, SIG_IGN);

@@ -20,7 +20,7 @@ struct netd_config {
     int ready_fd;  /* "1" is written and the fd closed once everything is up; -1: none */
     int exit_fd;   /* any event on it ends netd with 0; -1: none */
     int sync_fd;   /* end of a sync pair of the supervisor (SYNC_UP sent, EOF ends netd); -1: none */
-    int resolv_fd; /* a datagram or SEQPACKET socket: each message is the text of a changed resolv.conf; -1: none */
+    int resolv_fd; /* the reader's end of a pair with a struct resolv_watch (net/resolv_watch.h); -1: resolv.conf is read once */
     int api_fd; /* a listening AF_UNIX stream socket for the slirp4netns JSON API, borrowed; -1: none */
     bool disable_host_loopback;
     bool disable_dns;

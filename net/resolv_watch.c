@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -29,9 +30,8 @@ enum { MAX_LINKS = 16 };
 struct resolv_watch {
     struct loop *loop;
     struct watch w;
-    resolv_changed_fn *fn;
-    void *arg;
-    char *text; /* as last seen; NULL: there was none */
+    int sock;
+    char *text; /* as last seen; NULL: there was none yet */
 };
 
 /* Watch the folder of @path, or, when that is not there, the nearest one above it: something has to appear in it. */
@@ -79,12 +79,40 @@ static int add_watches(void)
     return steal_fd(&in);
 }
 
+void resolv_watch_send(struct resolv_watch *rw)
+{
+    const char *text = rw->text ? rw->text : "#\n"; /* an empty message would be an end */
+    struct iovec v = {(void *)(uintptr_t)text, strlen(text)};
+    union {
+        struct cmsghdr align;
+        char buf[CMSG_SPACE(sizeof(int))];
+    } control = {.buf = {0}};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &rw->w.fd, sizeof(int));
+    if (sendmsg(rw->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_debug("resolv: nobody takes the new resolv.conf: %s", strerror(errno));
+}
+
+/* The text as it is; between two files (none, or an empty one) what is known stays good. */
+static void read_text(struct resolv_watch *rw)
+{
+    free_auto char *text = NULL;
+    size_t len;
+    if (file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_MAX_SIZE, &text, &len) < 0 || !*text)
+        return;
+    free(rw->text);
+    rw->text = steal_ptr(&text);
+}
+
 static void changed(struct loop *l, struct watch *w, uint32_t events)
 {
     (void)events;
     struct resolv_watch *rw = container_of(w, struct resolv_watch, w);
-    free_auto char *text = NULL;
-    size_t len;
     int in = add_watches();
     if (in < 0)
         return; /* out of descriptors: the old one is still readable, so this comes again */
@@ -93,22 +121,16 @@ static void changed(struct loop *l, struct watch *w, uint32_t events)
     w->fd = in;
     if (loop_add(l, w) < 0)
         log_debug("resolv: changes of resolv.conf are not followed any more");
-    if (file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_MAX_SIZE, &text, &len) < 0 || len == 0)
-        return; /* between two files: what is known stays good */
-    if (rw->text && !strcmp(rw->text, text))
-        return;
-    free(rw->text);
-    rw->text = steal_ptr(&text);
-    log_debug("resolv: resolv.conf has changed");
-    rw->fn(rw->text, len, rw->arg);
+    read_text(rw);
+    resolv_watch_send(rw);
 }
 
-int resolv_watch_new(struct loop *l, resolv_changed_fn *fn, void *arg, struct resolv_watch **ret)
+int resolv_watch_new(struct loop *l, int sock, struct resolv_watch **ret)
 {
     struct resolv_watch *rw = calloc(1, sizeof(*rw));
     if (!rw)
         return -ENOMEM;
-    *rw = (struct resolv_watch){.loop = l, .fn = fn, .arg = arg};
+    *rw = (struct resolv_watch){.loop = l, .sock = sock};
     rw->w = (struct watch){.fd = add_watches(), .events = EPOLLIN, .fn = changed, .what = "resolv.conf"};
     int r = rw->w.fd < 0 ? rw->w.fd : loop_add(l, &rw->w);
     if (r < 0) {
@@ -116,7 +138,8 @@ int resolv_watch_new(struct loop *l, resolv_changed_fn *fn, void *arg, struct re
         free(rw);
         return r;
     }
-    file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_MAX_SIZE, &rw->text, NULL);
+    read_text(rw);
+    resolv_watch_send(rw);
     *ret = rw;
     return 0;
 }
@@ -129,4 +152,27 @@ void resolv_watch_free(struct resolv_watch *rw)
     fd_close(&rw->w.fd);
     free(rw->text);
     free(rw);
+}
+
+ssize_t resolv_watch_recv(int sock, char *buf, size_t size, int *inotify)
+{
+    struct iovec v = {buf, size - 1};
+    union {
+        struct cmsghdr align;
+        char buf[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
+    ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    if (n == 0)
+        return -ECONNRESET;
+    buf[n] = '\0';
+    fd_close(inotify);
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(inotify, CMSG_DATA(c), sizeof(int));
+    return n;
 }
