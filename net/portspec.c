@@ -122,11 +122,11 @@ static int parse_parts(const char *text, struct parts *ret, struct reason *why)
     if (!parent)
         parent = buf;
     if (!is_port_field(parent)) { /* it was the child's address */
+        if (!left)
+            return reason_set(why, -EINVAL, "'%s' has no parent port; wanted [IP:]PARENTPORT:[IP:]CHILDPORT/PROTO", text);
         r = take_ip(parent, "child", p.spec.child_ip, why);
         if (r < 0)
             return r;
-        if (!left)
-            return reason_set(why, -EINVAL, "'%s' has no parent port; wanted [IP:]PARENTPORT:[IP:]CHILDPORT/PROTO", text);
         parent = cut_field(buf);
         left = parent ? buf : NULL;
         if (!parent)
