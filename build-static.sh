@@ -353,10 +353,8 @@ key_of() { # library base-key files...
         declare -f "build_$1" build_one compile unpack
         printf '%s\n' "$ARCH" "$TOP" "$COPT" "$2" "$LINUX_H" "$ASM_H"
         "${CROSS}gcc" --version
-        shift 2
-        sha256sum <"$1"
-        [ $# -lt 2 ] || sha256sum <"$2"
-    } | sha256sum | cut -d' ' -f1
+        sha256sum "${@:3}" | cut -d' ' -f1
+    } | tee "$OUT/log/$1.key" | sha256sum | cut -d' ' -f1
 }
 
 build_one() { # library key files...: quiet; what it prints is kept
@@ -386,6 +384,7 @@ build_libraries() { # [fetch]
     local name base lane
     declare -A keys files
     check_tools
+    mkdir -p "$OUT/log" "$OUT/stamp" "$OUT/include" "$OUT/lib" "$OUT/bin" "$SRC"
     for name in $LIBRARIES; do
         sources_of "$name"
         case $name in
@@ -397,7 +396,6 @@ build_libraries() { # [fetch]
         files[$name]=$(printf '%s\n' "${FILES[@]}")
     done
     [ "${1:-}" != fetch ] || return 0
-    mkdir -p "$OUT/log" "$OUT/stamp" "$OUT/include" "$OUT/lib" "$OUT/bin" "$SRC"
     build_stale musl
     # Two lanes side by side, because configure steps use one processor only.
     build_stale glib libslirp &

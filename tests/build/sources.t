@@ -12,7 +12,7 @@ unset DISTDIR
 cp build-static.sh "$work/"
 mkdir "$work/bin" "$work/dist"
 for tool in awk basename bash cat cut date dirname env find gcc grep ar make mkdir mktemp mv nproc patch bzip2 xz gzip tar meson ninja pkg-config \
-    python3 readelf rm sed sha256sum sh sort stat tail tr uname; do
+    python3 readelf rm sed sha256sum sh sort stat tail tee tr uname; do
     ln -s "$(command -v $tool)" "$work/bin/$tool"
 done
 build() { # name=value... -- words: what the script says, and its exit status as the last line

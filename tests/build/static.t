@@ -17,7 +17,7 @@ is "$($binary --licenses | cmp - LICENSE 2>&1)" '' '--licenses prints LICENSE'
 like "$($binary --version)" '^rootlet [0-9]+\.[0-9]+\.[0-9]+$|^rootlet version [0-9]+\.[0-9]+\.[0-9]+' '--version names a version'
 is "$(env -i "$PWD/$binary" --list 2>&1 | grep -cx run)" 1 'it runs without any environment'
 is "$(./build-static.sh deps 2>&1)" '' 'the libraries are up to date: a second run does nothing'
-is "$(make -n 2>&1 | grep -cE '^ *(printf|gcc|strip|.*musl-cc)')" 0 'and so is everything else'
+is "$(env -u MAKEFLAGS -u MAKELEVEL make 2>&1 | grep -v 'Nothing to be done')" '' 'and so is everything else'
 
 # verify says no to what is not static.
 for kind in '-pie:program interpreter' '-no-pie -static:position independent'; do
@@ -35,7 +35,7 @@ is "$(cmp "$work/root/usr/bin/rootlet" $binary 2>&1)" '' 'make install installs 
 links=$(find "$work/root/usr/bin" -type l -printf '%f\n' | sort)
 is "$links" "$($binary --aliases | awk '{ print $1 }' | sort)" 'and a link for each alias'
 for name in $links; do
-    ok "$name answers" "$work/root/usr/bin/$name" --version
+    ok "$name answers" "$work/root/usr/bin/$name" --help
 done
 is "$(find "$work/root" -name '*.1' -printf '%f\n' | sort)" "$(find applets -name '*.1' -printf '%f\n' | sort)" 'and the manual pages'
 make -s uninstall DESTDIR="$work/root" PREFIX=/usr >/dev/null
