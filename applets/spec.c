@@ -21,7 +21,7 @@
 #include "core/parse.h"
 #include "core/replace.h"
 
-enum { MAX_SPEC = 16 << 20 };
+enum { MAX_SPEC = 16 << 20, MAX_NOTES = 100 };
 
 enum exit_status {
     EXIT_FINE = 0,
@@ -323,14 +323,18 @@ static int parse(struct job *j)
 /* The report's notes, in order: the one place where they are logged. */
 static void log_notes(const struct job *j)
 {
-    for (size_t i = 0; i < j->report.nnotes; i++) {
-        const struct oci_note *n = &j->report.notes[i];
+    size_t n = j->report.nnotes < MAX_NOTES ? j->report.nnotes : MAX_NOTES;
 
-        if (n->severity == OCI_ERROR)
-            log_error("%s: %s: %s", j->name, n->path, n->text);
+    for (size_t i = 0; i < n; i++) {
+        const struct oci_note *v = &j->report.notes[i];
+
+        if (v->severity == OCI_ERROR)
+            log_error("%s: %s: %s", j->name, v->path, v->text);
         else
-            log_warn("%s: %s: %s", j->name, n->path, n->text);
+            log_warn("%s: %s: %s", j->name, v->path, v->text);
     }
+    if (j->report.nnotes > n)
+        log_error("%s: and %zu messages more", j->name, j->report.nnotes - n);
 }
 
 static int convert(struct job *j)

@@ -462,13 +462,18 @@ void json_it_remove(struct json_it *it)
 
 void json_it_replace(struct json_it *it, struct json *with)
 {
+    yyjson_mut_val *old = val(it->value), *new = val(with), *prev = val(it->prev_);
+
     if (!with)
         return;
+    new->next = old->next == old ? new : old->next;
     if (yyjson_mut_is_obj(val(it->in_))) {
-        val(with)->next = val(it->value)->next;
-        val(it->cur_)->next = val(with);
-    } else {
-        yyjson_mut_arr_replace(val(it->in_), it->idx_ - 1, val(with));
+        val(it->cur_)->next = new;
+    } else { /* by hand: yyjson_mut_arr_replace() would walk to the place */
+        if (prev != old)
+            prev->next = new;
+        if (it->idx_ == it->max_)
+            val(it->in_)->uni.ptr = new;
         it->cur_ = with;
     }
     it->value = with;
@@ -573,8 +578,7 @@ void json_add(struct json_doc *doc, struct json *object, const char *key, struct
 
 void json_set(struct json_doc *doc, struct json *object, const char *key, struct json *n)
 {
-    json_foreach(it, object)
-    {
+    json_foreach (it, object) {
         if (it.key && strlen(key) == it.key_len && memcmp(it.key, key, it.key_len) == 0) {
             if (!n)
                 fail(doc, -EINVAL);

@@ -52,8 +52,7 @@ struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_in
 {
     const char *s;
 
-    json_foreach(it, oci_get(oci_get(c->root, "linux"), "namespaces"))
-    {
+    json_foreach (it, oci_get(oci_get(c->root, "linux"), "namespaces")) {
         if (json_get_str(it.value, "type", &s) == 0 && strcmp(s, type) == 0) {
             if (ret_index)
                 *ret_index = it.index;

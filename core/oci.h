@@ -132,6 +132,8 @@ int oci_report_json(const struct oci_report *r, FILE *out);
 
 /* ---- the work ---- */
 
+enum { OCI_MAX_NAMESPACES = 64 }; /* there are eight kinds; rules look through the list again and again */
+
 /**
  * oci_check_schema - does the document follow the runtime specification as far as it could be misread?
  * @err: path and text of what is wrong (no byte offset)

@@ -46,8 +46,7 @@ static void drop_member(struct oci *c, struct json_it *it, struct json_path path
 /* cpu has two controllers, and one part that cgroup2 does not have. */
 static void filter_cpu(struct oci *c, struct json *cpu, const struct json_path *path)
 {
-    json_foreach(it, cpu)
-    {
+    json_foreach (it, cpu) {
         bool set = key_is(&it, "cpus") || key_is(&it, "mems");
 
         if (key_is(&it, "realtimeRuntime") || key_is(&it, "realtimePeriod"))
@@ -62,8 +61,7 @@ static void filter_cpu(struct oci *c, struct json *cpu, const struct json_path *
 /* Keys are file names: "memory.high"; those of "cgroup." belong to no controller. */
 static void filter_unified(struct oci *c, struct json *unified, const struct json_path *path)
 {
-    json_foreach(it, unified)
-    {
+    json_foreach (it, unified) {
         size_t n = strcspn(it.key, ".");
 
         if (!(n == 6 && memcmp(it.key, "cgroup", 6) == 0) && !delegated(c, it.key, n))
@@ -75,8 +73,7 @@ static void filter_resources(struct oci *c, struct json *resources)
 {
     const struct json_path base = {.text = ".linux.resources", .len = sizeof(".linux.resources") - 1};
 
-    json_foreach(it, resources)
-    {
+    json_foreach (it, resources) {
         const char *controller = controller_of(&it);
         struct json_path path = base;
         bool part = key_is(&it, "cpu") || key_is(&it, "unified");

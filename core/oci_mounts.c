@@ -106,43 +106,41 @@ static void remove_mount(struct oci *c, struct json_it *it, const char *rule, co
 
 /* ---- /sys ---- */
 
-static bool cgroup_follows(const struct json *mounts, const struct json *sys)
+/* Where the last cgroup mount on /sys/fs/cgroup is; what comes before it is covered there. 0: nowhere (or at the very beginning). */
+static size_t last_cgroup(const struct json *mounts)
 {
-    bool after = false;
+    size_t last = 0;
 
-    json_foreach (it, mounts) {
-        if (after && at(it.value, "/sys/fs/cgroup") &&
-            (has_type(it.value, "cgroup") || has_type(it.value, "cgroup2")))
-            return true;
-        after = after || it.value == sys;
-    }
-    return false;
+    json_foreach (it, mounts)
+        if (at(it.value, "/sys/fs/cgroup") && (has_type(it.value, "cgroup") || has_type(it.value, "cgroup2")))
+            last = it.index;
+    return last;
 }
 
-static void bind_sys(struct oci *c, struct json *mounts, struct json *mount, size_t index, const char *why)
+static void bind_sys(struct oci *c, struct json *mount, size_t index, bool covered, const char *why)
 {
     static const char *const over[] = {"rbind", "nosuid", "noexec", "nodev", "ro", NULL};
     static const char *const all[] = {"rbind", "rnosuid", "rnoexec", "rnodev", "rro", NULL};
 
     /* A plain "ro" stops at the mounts below: the host's cgroup tree would be writable, unless it is hidden (CVE-2023-25809). */
-    make_bind(c, mount, index, "S2", "/sys", cgroup_follows(mounts, mount) ? over : all, why);
+    make_bind(c, mount, index, "S2", "/sys", covered ? over : all, why);
 }
 
 /* An rbind of /sys that somebody else made: it is theirs, but the hole in it is named. */
-static void check_sys_bind(struct oci *c, const struct json *mounts, const struct json *mount, size_t index)
+static void check_sys_bind(struct oci *c, const struct json *mount, size_t index, bool covered)
 {
     const char *s = "";
 
     json_get_str(mount, "source", &s);
     if (each_option(mount, option_is, "rbind") && path_is(s, "/sys") &&
-        !each_option(mount, option_is, "rro") && !cgroup_follows(mounts, mount))
+        !each_option(mount, option_is, "rro") && !covered)
         oci_warning(c, "S2", OCI_PATH(".mounts[%zu]", index),
                     "the host's cgroup tree stays writable below this bind (CVE-2023-25809): use option rro, "
                     "or pass --sys=rbind");
 }
 
 /* --sys=auto and --sys=sysfs, for a sysfs. */
-static void fresh_sys(struct oci *c, struct json *mounts, struct json *mount, size_t index)
+static void fresh_sys(struct oci *c, struct json *mount, size_t index, bool covered)
 {
     int owned = oci_owned(c, "network", c->facts->net);
     bool asked = c->opts->sys == OCI_SYS_SYSFS;
@@ -157,12 +155,12 @@ static void fresh_sys(struct oci *c, struct json *mounts, struct json *mount, si
                     "namespace (runtime: 'operation "
                     "not permitted')");
     else if (!owned)
-        bind_sys(c, mounts, mount, index,
+        bind_sys(c, mount, index, covered,
                  "the kernel mounts sysfs only for the owner of the network namespace");
 }
 
 /* Returns false when the mount was removed. */
-static bool sys_mount(struct oci *c, struct json *mounts, struct json_it *it)
+static bool sys_mount(struct oci *c, struct json_it *it, bool covered)
 {
     bool fresh = has_type(it->value, "sysfs"), bound = is_bind(it->value);
 
@@ -174,15 +172,14 @@ static bool sys_mount(struct oci *c, struct json *mounts, struct json_it *it)
         remove_mount(c, it, "S2", "asked for with --sys=remove");
         return false;
     case OCI_SYS_RBIND:
-        if (fresh ||
-            (bound && !cgroup_follows(mounts, it->value) && !each_option(it->value, option_is, "rro")))
-            bind_sys(c, mounts, it->value, it->index, "asked for with --sys=rbind");
+        if (fresh || (bound && !covered && !each_option(it->value, option_is, "rro")))
+            bind_sys(c, it->value, it->index, covered, "asked for with --sys=rbind");
         break;
     default:
         if (fresh)
-            fresh_sys(c, mounts, it->value, it->index);
+            fresh_sys(c, it->value, it->index, covered);
         else if (bound)
-            check_sys_bind(c, mounts, it->value, it->index);
+            check_sys_bind(c, it->value, it->index, covered);
         break;
     }
     return true;
@@ -342,13 +339,14 @@ static void check_idmapped(struct oci *c, const struct json *mount, size_t index
 void oci_rule_mounts(struct oci *c)
 {
     struct json *mounts = oci_get(c->root, "mounts");
+    size_t cgroup = last_cgroup(mounts);
 
     json_foreach (it, mounts) {
         struct json *mount = it.value;
 
         check_idmapped(c, mount, it.index);
         check_elsewhere(c, mount, it.index);
-        if (at(mount, "/sys") ? sys_mount(c, mounts, &it) : shared_mount(c, &it))
+        if (at(mount, "/sys") ? sys_mount(c, &it, it.index < cgroup) : shared_mount(c, &it))
             options(c, mount, it.index);
     }
 }

@@ -19,8 +19,7 @@ static void drop_settings(struct oci *c, const char *why)
     struct json *linux_ = oci_linux(c, false), *sysctl = oci_get(linux_, "sysctl");
 
     oci_drop(c, linux_, "netDevices", "N3", ".linux.netDevices", why);
-    json_foreach(it, sysctl)
-    {
+    json_foreach (it, sysctl) {
         struct json_path path = {.text = ".linux.sysctl", .len = sizeof(".linux.sysctl") - 1};
 
         if (!is_net_sysctl(it.key, it.key_len))
@@ -38,8 +37,7 @@ static void drop_netns(struct oci *c, const char *why)
     const char *type;
     bool dropped = false;
 
-    json_foreach(it, oci_get(oci_get(c->root, "linux"), "namespaces"))
-    {
+    json_foreach (it, oci_get(oci_get(c->root, "linux"), "namespaces")) {
         if (json_get_str(it.value, "type", &type) < 0 || strcmp(type, netns_type) != 0)
             continue;
         oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", it.index), oci_text(c, it.value), NULL, "%s",

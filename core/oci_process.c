@@ -45,8 +45,7 @@ static void groups(struct oci *c, struct json *user)
     struct json *list = oci_get(user, "additionalGids");
     size_t left = 0;
 
-    json_foreach(it, list)
-    {
+    json_foreach (it, list) {
         uint64_t gid = 0;
         const char *why = json_uint(it.value, 0, UINT32_MAX, &gid) < 0 ? NULL : refuse_group(c, gid);
 
@@ -142,8 +141,7 @@ static void clamp(struct oci *c, struct json *entry, size_t index, const char *k
 
 static void limits(struct oci *c, struct json *process)
 {
-    json_foreach(it, oci_get(process, "rlimits"))
-    {
+    json_foreach (it, oci_get(process, "rlimits")) {
         int resource = find_limit(it.value);
         uint64_t max;
 

@@ -13,9 +13,9 @@ static void *grow(struct oci_report *r, void *v, size_t n, size_t size)
 {
     void *p;
 
-    if (n % 16)
+    if (n && (n < 16 || (n & (n - 1)))) /* 16, then doubled whenever full */
         return v;
-    p = reallocarray(v, n + 16, size);
+    p = reallocarray(v, n ? 2 * n : 16, size);
     if (!p)
         r->err = -ENOMEM;
     return p;

@@ -90,8 +90,7 @@ static const char *sysctl_namespace(const char *key)
 
 static void sysctls(struct oci *c, const struct json *linux_)
 {
-    json_foreach(it, oci_get(linux_, "sysctl"))
-    {
+    json_foreach (it, oci_get(linux_, "sysctl")) {
         struct json_path path = {.text = ".linux.sysctl", .len = sizeof(".linux.sysctl") - 1};
         const char *type = strlen(it.key) == it.key_len ? sysctl_namespace(it.key) : NULL;
 
@@ -114,26 +113,27 @@ static void devices(struct oci *c, const struct json *linux_)
 {
     const char *path;
 
-    json_foreach(it, oci_get(linux_, "devices")) if (c->facts->is_there &&
-                                                     json_get_str(it.value, "path", &path) == 0 &&
-                                                     !c->facts->is_there(path))
-        oci_error(c, "R1", OCI_PATH(".linux.devices[%zu]", it.index),
-                  "the host has no '%.200s', and a device node cannot be made in a user namespace (runtime: "
-                  "'no such file or directory'): "
-                  "remove it",
-                  path);
+    json_foreach (it, oci_get(linux_, "devices"))
+        if (c->facts->is_there && json_get_str(it.value, "path", &path) == 0 && !c->facts->is_there(path))
+            oci_error(
+                c, "R1", OCI_PATH(".linux.devices[%zu]", it.index),
+                "the host has no '%.200s', and a device node cannot be made in a user namespace (runtime: "
+                "'no such file or directory'): "
+                "remove it",
+                path);
 }
 
 static void duplicate_namespaces(struct oci *c, const struct json *linux_)
 {
     const char *type;
 
-    json_foreach(it, oci_get(linux_, "namespaces")) if (json_get_str(it.value, "type", &type) == 0 &&
-                                                        strcmp(type, "user") != 0 &&
-                                                        oci_namespace(c, type, NULL) != it.value)
-        oci_error(c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
-                  "a second namespace of type %.32s (runc: 'malformed spec file: duplicated ns'): remove one",
-                  type);
+    json_foreach (it, oci_get(linux_, "namespaces"))
+        if (json_get_str(it.value, "type", &type) == 0 && strcmp(type, "user") != 0 &&
+            oci_namespace(c, type, NULL) != it.value)
+            oci_error(
+                c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
+                "a second namespace of type %.32s (runc: 'malformed spec file: duplicated ns'): remove one",
+                type);
 }
 
 void oci_rule_runtime(struct oci *c)

@@ -331,8 +331,7 @@ static int check_object(const struct json *n, const struct json_path *path, cons
 {
     if (json_type(n) != JSON_OBJECT)
         return wrong(err, path, "%s where an object has to be", json_type_name(n));
-    json_foreach(it, n)
-    {
+    json_foreach (it, n) {
         struct json_path below = *path;
         const struct field *f = table;
 
@@ -359,8 +358,7 @@ static int check_each(const struct json *n, const struct json_path *path, enum j
     if (json_type(n) != type)
         return wrong(err, path, "%s where an %s has to be", json_type_name(n),
                      type == JSON_ARRAY ? "array" : "object");
-    json_foreach(it, n)
-    {
+    json_foreach (it, n) {
         struct json_path below = *path;
         int r;
 
@@ -408,5 +406,10 @@ static int check_value(const struct json *n, const struct json_path *path, enum 
 
 int oci_check_schema(const struct json *n, struct json_error *err)
 {
+    const struct json *namespaces = json_get(json_get(n, "linux"), "namespaces");
+
+    if (json_count(namespaces) > OCI_MAX_NAMESPACES)
+        return wrong(err, &(struct json_path){.text = ".linux.namespaces", .len = 17},
+                     "more than %d namespaces", OCI_MAX_NAMESPACES);
     return check_object(n, &(struct json_path)JSON_PATH_ROOT, spec, err);
 }

@@ -1,0 +1,101 @@
+# spec-run.sh - the converter's runs with real runtimes, shared by the tests for each kind of cgroup tree.
+# shellcheck shell=bash
+# shellcheck disable=SC2016,SC2034,SC2154,SC2086 # `who` and others are tap.sh's; $wrap is meant to be split
+# shellcheck source=tests/lib/oci.sh
+. "$TOP/tests/lib/oci.sh"
+
+bundle=/tmp/bundle
+oci_bundle $bundle
+
+# crun refuses any container where the v1 and v2 trees both have controllers: take the v2 one out of its sight.
+if [ -e /sys/fs/cgroup/unified/cgroup.controllers ]; then
+    umount -l /sys/fs/cgroup/unified
+fi
+
+# Where: the words before a command that make it run there, the converter's options, and the map that is to be seen.
+declare -A wrap=(
+    [outside]=''
+    [inside]='rootlet run --net=host --'
+    [own-net]='rootlet run --net=none --pidns --ipcns --'
+    [nested]='rootlet run --net=host --'
+)
+declare -A option=([nested]=--mode=nested)
+# A map is shown as the reader's own namespace sees it: the outer ids of `outside`, `inside` and `own-net` are the machine's.
+declare -A map=([outside]='0 1001 1 1 100000 65536' [inside]='0 1001 1 1 100000 65536' [own-net]='0 1001 1 1 100000 65536'
+    [nested]='0 0 1 1 1 65536')
+
+# in_container NAME WHERE RUNTIME OPTION...: convert $bundle/in.json and run the result; stdout and status are the container's.
+in_container() {
+    local name=$1 where=$2 runtime=$3
+    shift 3
+    feed /dev/null ${wrap[$where]} sh -euc 'runtime=$1; cd /tmp/bundle; shift
+        rootlet spec --runtime=$runtime "$@" in.json -o config.json
+        rootlet spec --runtime=$runtime "$@" --check config.json || { echo "not done after one conversion"; exit 99; }
+        exec $runtime --root=$(mktemp -d) run $(mktemp -u cXXXXXX)' sh $runtime ${option[$where]:-} "$@"
+}
+
+prepare() {
+    (cd $bundle && rm -f config.json && "$1" spec && oci_edit config.json "$2" && mv config.json in.json && chown tester: in.json)
+}
+
+spec_runs() {
+    local template runtime where
+    who=user
+    for template in runc crun; do
+        prepare $template ''
+        for runtime in runc crun; do
+            for where in outside inside own-net nested; do
+                in_container plain $where $runtime
+                status_is 0 "$where, the template of $template is run by $runtime"
+                out_is "$(printf 'id 0:0\nuids %s\nproc\nsys\ndone' "${map[$where]}")" 'ids are as mapped, /proc and /sys are there, no cgroup is writable'
+            done
+        done
+    done
+    for where in outside inside nested; do
+        prepare runc "ns('network'); ns('pid'); ns('ipc'); mount('/sys/fs/cgroup')"
+        for runtime in runc crun; do
+            in_container shared $where $runtime
+            status_is 0 "$where, with the host's network, processes and ipc, it is run by $runtime"
+            out_is "$(printf 'id 0:0\nuids %s\nproc\nsys\ndone' "${map[$where]}")" 'with /proc and /sys, and no writable cgroup'
+        done
+    done
+    prepare runc "c['process']['user'].update(uid=1000, gid=1000, additionalGids=[5])"
+    for runtime in runc crun; do
+        in_container user outside $runtime
+        status_is 0 "a user with subordinate ids, run by $runtime"
+        out_like '^id 1000:1000' 'has the ids that were asked for'
+        in_container user outside $runtime --map=self
+        status_is 2 'and is refused where only one id is mapped'
+        err_like 'process.user.uid: uid 1000 is not mapped' 'which is said'
+        in_container self outside $runtime --map=self --net=keep
+        status_is 2 'whatever the network'
+    done
+    prepare runc "c['process']['oomScoreAdj'] = -900; c['process']['rlimits'][0].update(hard=1<<40, soft=1<<40)"
+    for runtime in runc crun; do
+        in_container limits outside $runtime --rlimits=clamp
+        status_is 0 "limits that nobody may set are clamped for $runtime"
+        in_container self outside $runtime --map=self --net=keep --rlimits=clamp
+        status_is 0 'also with a single id and a network namespace of its own'
+        out_like 'uids 0 1001 1'$'\n' 'of which the container sees one'
+    done
+}
+
+# Only where the user may write to the cgroup tree is it seen that the container may not.
+spec_runs_cgroup2() {
+    local hole="mount('/sys/fs/cgroup'); [m.update(type='none', source='/sys', options=['rbind', 'nosuid', 'noexec', 'nodev', 'ro'])
+        for m in c['mounts'] if m['destination'] == '/sys']"
+    for runtime in runc crun; do
+        prepare runc "$hole"
+        in_container hole outside $runtime
+        status_is 0 "an rbind of /sys that somebody made by hand is run by $runtime"
+        out_like 'WRITABLE /sys/fs/cgroup' "as it is: its hole shows that this test can see one"
+        in_container hole outside $runtime --sys=rbind
+        status_is 0 '--sys=rbind'
+        out_unlike WRITABLE 'closes it'
+        run sh -c "cd $bundle && rootlet spec in.json >/dev/null"
+        err_like 'mounts\[5\]: the host.s cgroup tree stays writable.*CVE-2023-25809' 'and without, there is a warning'
+        prepare runc "c['linux']['resources'].update(memory={'limit': 1 << 30}, unified={'hugetlb.2MB.max': '0'})"
+        in_container limits outside $runtime --cgroup=delegated
+        status_is 0 "limits whose controllers are delegated do not hurt $runtime"
+    done
+}
