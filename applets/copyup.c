@@ -199,6 +199,9 @@ static int run(const struct options *o, char **dirs, size_t n, char **words)
 
     (void)snprintf(sh, sizeof(sh), "%s", shell && *shell ? shell : "sh");
     sigprocmask(SIG_BLOCK, NULL, &command.mask);
+    /* What the caller left open by chance is not for a command with other ids. */
+    command.listen_fds = command_find_activation();
+    fd_close_all_but(3 + (int)command.listen_fds, NULL, 0);
     int r = copyup_check(dirs, n, p, &why);
     if (r < 0) {
         log_error("%s", why.text);
