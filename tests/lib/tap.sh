@@ -271,12 +271,14 @@ census() {
     mounts_before=$(mounts)
 }
 strangers() {
-    local folder id parent
+    local folder id parent words state
     for folder in /proc/[0-9]*; do
         id=${folder##*/}
         if [ -n "${tap_known[$id]:-}" ] || [ "$id" = $BASHPID ] || [ ! -e "$folder/stat" ]; then continue; fi
         read -r parent < <(sed 's/.*) [A-Z] //' "$folder/stat" 2>/dev/null) || continue
-        if [ "${parent%% *}" != $BASHPID ]; then echo "$id $(tr '\0' ' ' <"$folder/cmdline" 2>/dev/null) $(grep State "$folder/status" 2>/dev/null)"; fi
+        if [ "${parent%% *}" = $BASHPID ]; then continue; fi
+        { words=$(tr '\0' ' ' <"$folder/cmdline") state=$(grep State "$folder/status"); } 2>/dev/null || continue # it has just ended
+        echo "$id $words $state"
     done
 }
 
