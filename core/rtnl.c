@@ -200,7 +200,8 @@ int rtnl_route_local(int nl, unsigned ifindex, int family, uint32_t table, struc
 int rtnl_rule_mark(int nl, int family, uint32_t mark, uint32_t table, uint32_t priority, struct reason *why)
 {
     struct nl_buf b;
-    const struct fib_rule_hdr info = {.family = (uint8_t)family, .table = RT_TABLE_UNSPEC, .action = FR_ACT_TO_TBL};
+    const struct fib_rule_hdr info = {
+        .family = (uint8_t)family, .table = RT_TABLE_UNSPEC, .action = FR_ACT_TO_TBL};
     nl_init(&b);
     nl_begin(&b, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
     nl_put_u32(&b, FRA_PRIORITY, priority);

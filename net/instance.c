@@ -32,6 +32,7 @@
 #include "net/port.h"
 #include "net/portd.h"
 #include "net/resolv.h"
+#include "net/resolv_watch.h"
 #include "net/rest.h"
 #include "net/service.h"
 
@@ -47,6 +48,8 @@ struct instance {
     struct timer deadline;
 
     int link_fd, userns_fd, netns_fd, cgroup_fd;
+    int resolv_sv[2]; /* ours, netd's: the host's resolv.conf as it changes */
+    struct resolv_watch *resolv;
     struct netd_config netd_config;
     struct portd_config portd_config;
     struct service netd, portd;
@@ -201,8 +204,20 @@ static int serve_netd(void *config, int sync_fd)
 static void netd_is_up(struct service *s)
 {
     struct instance *in = s->owner;
+    if (in->resolv)
+        resolv_watch_send(in->resolv); /* the one before may have taken the last one with it */
     in->net_up = true;
     maybe_go(in);
+}
+
+/* Without it netd uses resolv.conf as it was when it started. */
+static void follow_resolv(struct instance *in)
+{
+    int r = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, in->resolv_sv) < 0 ? -errno : 0;
+    if (r == 0)
+        r = resolv_watch_new(in->loop, in->resolv_sv[0], &in->resolv);
+    if (r < 0)
+        log_debug("changes of resolv.conf are not followed: %s", strerror(-r));
 }
 
 static int start_netd(struct instance *in, enum link_kind kind)
@@ -211,6 +226,8 @@ static int start_netd(struct instance *in, enum link_kind kind)
     netd_config_init(c);
     c->plan = in->cfg->plan;
     c->link_kind = kind;
+    follow_resolv(in);
+    c->resolv_fd = in->resolv_sv[1];
     c->link_fd = in->link_fd;
     c->userns_fd = in->userns_fd;
     c->disable_host_loopback = in->cfg->disable_host_loopback;
@@ -218,8 +235,8 @@ static int start_netd(struct instance *in, enum link_kind kind)
         .name = "netd",
         .serve = serve_netd,
         .config = c,
-        .keep = {in->link_fd, in->userns_fd},
-        .n_keep = 2,
+        .keep = {in->link_fd, in->userns_fd, in->resolv_sv[1]},
+        .n_keep = 3,
         .on_up = netd_is_up,
         .on_failed = service_failed,
         .owner = in,
@@ -558,6 +575,9 @@ static void tear_down(struct instance *in)
     port_table_free(in->ports);
     fd_close(&in->child_sync);
     fd_close(&in->link_fd);
+    resolv_watch_free(in->resolv);
+    fd_close(&in->resolv_sv[0]);
+    fd_close(&in->resolv_sv[1]);
     fd_close(&in->netns_fd);
     fd_close(&in->userns_fd);
     if (in->cgroup_fd >= 0)
@@ -579,6 +599,7 @@ int instance_run(const struct instance_config *cfg)
     }
     in->cfg = cfg;
     in->sd = (struct statedir)STATEDIR_NONE;
+    in->resolv_sv[0] = in->resolv_sv[1] = -1;
     in->child_pidfd = in->child_sync = in->link_fd = in->userns_fd = in->netns_fd = in->cgroup_fd = -1;
     in->on_signal.fd = -1;
     in->net_up = cfg->net == NET_HOST || cfg->net == NET_NONE;

@@ -78,6 +78,12 @@ for who in root user; do
     out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'whatever is copied up'
     run rootlet run --net=slirp4netns sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
     out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'or nothing'
+    launch box rootlet run --net=slirp4netns --copy-up=/etc sh -c "echo ready; read go; $client dns 10.0.2.3 who.test"
+    resolv 203.0.113.80
+    tell box go
+    finish box
+    out_is 203.0.113.80 'changes are followed there, too'
+    resolv 192.0.2.1
     is "$(cat /run/resolver/stub.conf)" 'nameserver 192.0.2.1' "the host's file is what it was"
     rm /etc/resolv.conf
     mv /run/resolver/stub.conf /etc/resolv.conf
