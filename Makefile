@@ -29,9 +29,13 @@ O      := build/$(ARCH)
 D      := build/deps/$(ARCH)
 CROSS  := $(if $(filter $(NATIVE),$(ARCH)),,$(ARCH)-linux-gnu-)
 CC_S   := $(D)/bin/musl-cc
-CFLAGS_S := $(CBASE) -O2 -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+CFLAGS_S := $(CBASE) -fPIE -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
             -fno-unwind-tables -ffile-prefix-map=$(CURDIR)=. -isystem $(D)/include/slirp \
             -isystem $(D)/include/yyjson
+# Data goes through net/; the rest is for size.
+OPT     := -Os
+OPT_NET := -O2
+OPT_S    = $(if $(filter net/%,$<),$(OPT_NET),$(OPT))
 LFLAGS_S := -static-pie -Wl,--gc-sections,-z,relro,-z,now,-z,noexecstack,-z,text,--build-id=none
 LIBS_S   := -lmicrohttpd -lslirp -lglib-2.0 -lyyjson -lz
 
@@ -52,12 +56,12 @@ $(D)/ready: build-static.sh
 # A stamp that changes only when compiler, flags or libraries do; all objects depend on it.
 stamp = mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cat - $(2) > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(O)/flags: $(D)/ready FORCE
-	@$(call stamp,$(CFLAGS_S) $(LFLAGS_S) $(LIBS_S),$(D)/stamp/*)
+	@$(call stamp,$(CFLAGS_S) $(OPT) $(OPT_NET) $(LFLAGS_S) $(LIBS_S),$(D)/stamp/*)
 
 $(O)/%.o: %.c $(O)/flags
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(CC_S) $(CFLAGS_S) -c $< -o $@
+	$(Q)$(CC_S) $(CFLAGS_S) $(OPT_S) -c $< -o $@
 
 $(O)/libcore.a: $(LIB_SRC:%.c=$(O)/%.o)
 	$(call say,AR)

@@ -242,8 +242,9 @@ END
     chmod +x "$OUT/bin/musl-cc"
     # shellcheck disable=SC2086 # COPT is a list of words
     "$OUT/bin/musl-cc" $COPT -c iconv.c -o iconv.o
-    "${CROSS}ar" d "$OUT/lib/libc.a" iconv.o iconv_close.o
+    "${CROSS}ar" d "$OUT/lib/libc.a" iconv.lo iconv_close.lo
     "${CROSS}ar" rcsD "$OUT/lib/libc.a" iconv.o
+    [ "$("${CROSS}nm" "$OUT/lib/libc.a" 2>/dev/null | grep -c ' T iconv$')" = 1 ]
 }
 
 compile() { # library flags... -- files...: an archive of the files
