@@ -82,12 +82,12 @@ static int check_keys(yyjson_val *v, const struct json_path *path, const char *c
     size_t idx, max;
     yyjson_val *key, *elem, *twice;
     struct json_path below;
-    int r;
+    int r = 0;
 
     if (!yyjson_is_ctn(v))
         return 0;
     twice = yyjson_is_obj(v) ? find_duplicate(v, &r) : NULL;
-    if (yyjson_is_obj(v) && r)
+    if (r < 0)
         return r;
     if (twice) {
         json_text_refuse(err, text, len, (size_t)(yyjson_get_str(twice) - copy) - 1,

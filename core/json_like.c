@@ -90,8 +90,8 @@ static void find_style(struct like *w)
     const struct span *first = json_text_values(w->doc) > 1 ? &w->spans[1] : NULL;
     size_t start, n;
 
-    strcpy(w->colon, ": ");
-    strcpy(w->unit, "  ");
+    memcpy(w->colon, ": ", sizeof(": "));
+    memcpy(w->unit, "  ", sizeof("  "));
     if (!first)
         return;
     n = w->spans[2].start - first->end;

@@ -70,9 +70,8 @@ static const char *sysctl_namespace(const char *key)
     size_t n = strcspn(key, "./");
 
     /* sysctl(8): if the first separator is a slash, slashes and dots change places */
-    if (strlen(key) >= sizeof(dotted))
+    if (str_format(dotted, sizeof(dotted), "%s", key) < 0)
         return NULL;
-    strcpy(dotted, key);
     if (key[n] == '/')
         for (char *p = dotted; *p; p++)
             *p = *p == '/' ? '.' : *p == '.' ? '/' : *p;

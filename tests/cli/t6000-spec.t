@@ -34,7 +34,7 @@ is "$(cat out.json)" "$converted" 'to a file'
 is "$(stat -c %a:%U out.json)" 644:tester 'that is an ordinary one'
 run rootlet spec out.json
 out_is "$converted" 'converting again changes nothing'
-ok 'a file that needs nothing is passed on byte for byte' sh -c 'rootlet spec --mode=outside out.json | cmp - out.json' 
+ok 'a file that needs nothing is passed on byte for byte' sh -c 'rootlet spec --mode=outside out.json | cmp - out.json'
 printf '{ "process":{"cwd":"/","args":["\\u0061"]} ,\n"root":{"path":"r"},"linux":null,"n":1.50e1}' >odd.json
 run rootlet spec --map=self odd.json
 out_like '^\{ "process":\{"cwd":"/","args":\["\\u0061"\]\} ,'$'\n''"root":\{"path":"r"\},"linux":\{.*\},"n":1.50e1\}$' 'what is not converted keeps its bytes'
