@@ -86,7 +86,9 @@ struct oci_facts {
     enum oci_owner (*ns_owner)(const char *path);
     /* is_there - does the host have that file? NULL: yes. */
     bool (*is_there)(const char *path);
-    /* may_create - may we make the cgroup @path (as in cgroupsPath), or is it there and ours? NULL: yes. */
+    /* mount_flags - flags of the mount that @path is on (ST_RDONLY..., statvfs(3)); 0 when it is not there. NULL: none. */
+    unsigned (*mount_flags)(const char *path);
+    /* may_create_cgroup - may we make the cgroup @path (as in cgroupsPath), or is it there and ours? NULL: yes. */
     bool (*may_create_cgroup)(const char *path);
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -109,6 +110,13 @@ static bool is_there(const char *path)
     return stat(path, &st) == 0;
 }
 
+static unsigned mount_flags(const char *path)
+{
+    struct statvfs st;
+
+    return statvfs(path, &st) < 0 ? 0 : (unsigned)st.f_flag;
+}
+
 /* Is the cgroup there and ours, or may we make it where the nearest one above it is? */
 static bool may_create_cgroup(const char *path)
 {
@@ -202,6 +210,7 @@ int oci_facts_gather(struct oci_facts *ret, struct reason *why)
         .has_shm = is_there("/dev/shm"),
         .ns_owner = ns_owner,
         .is_there = is_there,
+        .mount_flags = mount_flags,
         .may_create_cgroup = may_create_cgroup,
     };
     int r = gather(&f, why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * S1, S2: /sys. P1: what shows a namespace that is not the container's own. M1, M2: mount options.
+ * S1, S2: /sys. P1: what shows a namespace that is not the container's own.
  *
  * The kernel mounts a fresh sysfs, proc or mqueue only for who has CAP_SYS_ADMIN over the user namespace that owns the
  * network, pid or ipc namespace (fs/sysfs/mount.c, fs/proc/root.c, ipc/mqueue.c). Where that is not so, the host's is
@@ -9,8 +9,6 @@
 #include "core/oci_rules.h"
 
 #include <string.h>
-
-#include "core/parse.h"
 
 /* Is the path, cleaned component by component, @want ("/sys/fs/cgroup")? A relative one counts from "/", as in runtimes. */
 static bool path_is(const char *path, const char *want)
@@ -51,36 +49,6 @@ static bool has_type(const struct json *mount, const char *want)
 
     json_get_str(mount, "type", &s);
     return strcmp(s, want) == 0;
-}
-
-/* Options may be joined with commas. Calls @fn for each; stops and returns true where that does. */
-static bool each_option(const struct json *mount, bool (*fn)(const char *s, size_t len, const void *arg),
-                        const void *arg)
-{
-    json_foreach (it, oci_get(mount, "options")) {
-        const char *s = json_str(it.value);
-
-        while (s && *s) {
-            size_t n = strcspn(s, ",");
-
-            if (fn(s, n, arg))
-                return true;
-            s += n;
-            s += *s == ',';
-        }
-    }
-    return false;
-}
-
-static bool option_is(const char *s, size_t len, const void *name)
-{
-    return strlen(name) == len && memcmp(s, name, len) == 0;
-}
-
-static bool is_bind(const struct json *mount)
-{
-    return has_type(mount, "bind") || each_option(mount, option_is, "bind") ||
-           each_option(mount, option_is, "rbind");
 }
 
 /* Turn a mount into a bind of what the host has at @source, keeping its place and its other members. */
@@ -132,8 +100,7 @@ static void check_sys_bind(struct oci *c, const struct json *mount, size_t index
     const char *s = "";
 
     json_get_str(mount, "source", &s);
-    if (each_option(mount, option_is, "rbind") && path_is(s, "/sys") &&
-        !each_option(mount, option_is, "rro") && !covered)
+    if (oci_has_option(mount, "rbind") && path_is(s, "/sys") && !oci_has_option(mount, "rro") && !covered)
         oci_warning(c, "S2", OCI_PATH(".mounts[%zu]", index),
                     "the host's cgroup tree stays writable below this bind (CVE-2023-25809): use option rro, "
                     "or pass --sys=rbind");
@@ -162,7 +129,7 @@ static void fresh_sys(struct oci *c, struct json *mount, size_t index, bool cove
 /* Returns false when the mount was removed. */
 static bool sys_mount(struct oci *c, struct json_it *it, bool covered)
 {
-    bool fresh = has_type(it->value, "sysfs"), bound = is_bind(it->value);
+    bool fresh = has_type(it->value, "sysfs"), bound = oci_is_bind(it->value);
 
     switch (c->opts->sys) {
     case OCI_SYS_KEEP: break;
@@ -172,7 +139,7 @@ static bool sys_mount(struct oci *c, struct json_it *it, bool covered)
         remove_mount(c, it, "S2", "asked for with --sys=remove");
         return false;
     case OCI_SYS_RBIND:
-        if (fresh || (bound && !covered && !each_option(it->value, option_is, "rro")))
+        if (fresh || (bound && !covered && !oci_has_option(it->value, "rro")))
             bind_sys(c, it->value, it->index, covered, "asked for with --sys=rbind");
         break;
     default:
@@ -239,103 +206,6 @@ static void check_elsewhere(struct oci *c, const struct json *mount, size_t inde
                         table[i].type, table[i].namespace);
 }
 
-/* ---- options ---- */
-
-struct filter {
-    struct oci *c;
-    bool bind;
-};
-
-/* "uid=5", with 5 not mapped? On binds the id does not matter. */
-static bool is_bad_id(const struct filter *f, const char *s, size_t len)
-{
-    const struct idmap *map = *s == 'u' ? &f->c->uids : &f->c->gids;
-    char number[16];
-    uint32_t id, ignored;
-
-    if (len < 5 || (memcmp(s, "uid=", 4) != 0 && memcmp(s, "gid=", 4) != 0))
-        return false;
-    if (f->bind)
-        return true;
-    if (!f->c->maps_known || len - 4 >= sizeof(number))
-        return false;
-    memcpy(number, s + 4, len - 4);
-    number[len - 4] = '\0';
-    return parse_u32(number, &id) == 0 && idmap_to_outer(map, id, &ignored) < 0;
-}
-
-/* M1 or M2 for an option that has to go, NULL for one that stays. */
-static const char *refuse_option(const struct filter *f, const char *s, size_t len, const char **ret_why)
-{
-    if (is_bad_id(f, s, len)) {
-        *ret_why = f->bind ? "a bind has no owner to set"
-                           : "that id is not mapped in the container's user namespace";
-        return "M1";
-    }
-    if (f->bind && option_is(s, len, "defaults")) {
-        *ret_why = "on a bind it asks to clear flags that are locked";
-        return "M2";
-    }
-    return NULL;
-}
-
-/* What is left of one string of options; *ret_rule is set when something went. */
-static void filter_options(const struct filter *f, const char *s, struct strbuf *left, const char **ret_rule,
-                           const char **ret_why)
-{
-    while (*s) {
-        size_t n = strcspn(s, ",");
-        const char *rule = refuse_option(f, s, n, ret_why);
-
-        if (rule)
-            *ret_rule = rule;
-        else
-            strbuf_addf(left, "%s%.*s", left->len ? "," : "", (int)n, s);
-        s += n;
-        s += *s == ',';
-    }
-}
-
-static void options(struct oci *c, struct json *mount, size_t index)
-{
-    struct filter f = {.c = c, .bind = is_bind(mount)};
-
-    json_foreach (it, oci_get(mount, "options")) {
-        const char *rule = NULL, *why = NULL, *s = json_str(it.value);
-        struct strbuf left = {0};
-        struct json *after = NULL;
-
-        if (s)
-            filter_options(&f, s, &left, &rule, &why);
-        if (rule) {
-            if (left.len)
-                after = json_new_str(c->doc, left.s);
-            oci_changed(c, rule, OCI_PATH(".mounts[%zu].options[%zu]", index, it.index),
-                        oci_text(c, it.value), after, "%s", why);
-            if (after)
-                json_it_replace(&it, after);
-            else
-                json_it_remove(&it);
-        }
-        if (left.err)
-            c->report->err = left.err;
-        strbuf_done(&left);
-    }
-}
-
-static void check_idmapped(struct oci *c, const struct json *mount, size_t index)
-{
-    if (c->mode != OCI_OUTSIDE)
-        return;
-    if (json_count(oci_get(mount, "uidMappings")) || json_count(oci_get(mount, "gidMappings")) ||
-        each_option(mount, option_is, "idmap") || each_option(mount, option_is, "ridmap"))
-        oci_error(
-            c, "M2", OCI_PATH(".mounts[%zu]", index),
-            "an id-mapped mount needs root of the file system's own user namespace: remove uidMappings, "
-            "gidMappings and option idmap "
-            "(runc: 'gidMappings/uidMappings is not supported when runc is being launched with EUID != 0')");
-}
-
 void oci_rule_mounts(struct oci *c)
 {
     struct json *mounts = oci_get(c->root, "mounts");
@@ -344,9 +214,8 @@ void oci_rule_mounts(struct oci *c)
     json_foreach (it, mounts) {
         struct json *mount = it.value;
 
-        check_idmapped(c, mount, it.index);
         check_elsewhere(c, mount, it.index);
         if (at(mount, "/sys") ? sys_mount(c, &it, it.index < cgroup) : shared_mount(c, &it))
-            options(c, mount, it.index);
+            oci_rule_mount_options(c, mount, it.index);
     }
 }

@@ -54,10 +54,15 @@ int oci_owned(const struct oci *c, const char *type, enum oci_owner own);
 bool oci_drop(struct oci *c, struct json *object, const char *key, const char *rule, const char *path,
               const char *why);
 
+/* oci_is_bind - by type or options. oci_has_option - is it there, alone or joined to others with commas? */
+bool oci_is_bind(const struct json *mount);
+bool oci_has_option(const struct json *mount, const char *name);
+
 /* ---- the rules, in order ---- */
-void oci_rule_userns(struct oci *c);  /* N1, N2 */
-void oci_rule_netns(struct oci *c);   /* N3 */
-void oci_rule_mounts(struct oci *c);  /* S1, S2, P1, M1, M2 */
-void oci_rule_cgroup(struct oci *c);  /* C1, C2 */
-void oci_rule_process(struct oci *c); /* U1, L1, L2 */
+void oci_rule_userns(struct oci *c); /* N1, N2 */
+void oci_rule_netns(struct oci *c);  /* N3 */
+void oci_rule_mounts(struct oci *c); /* S1, S2, P1, and for each mount: */
+void oci_rule_mount_options(struct oci *c, struct json *mount, size_t index); /* M1, M2, M3 */
+void oci_rule_cgroup(struct oci *c);                                          /* C1, C2 */
+void oci_rule_process(struct oci *c);                                         /* U1, L1, L2 */
 void oci_rule_runtime(struct oci *c); /* R1: what runtimes check themselves */

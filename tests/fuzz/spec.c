@@ -24,6 +24,11 @@ static bool made_up_file(const char *path)
     return path[0] && path[1] != 'x';
 }
 
+static unsigned made_up_flags(const char *path)
+{
+    return (unsigned char)path[1] & 15;
+}
+
 static void choose(const uint8_t *c, struct oci_facts *f, struct oci_options *o)
 {
     static char *controllers[] = {(char *)"memory", (char *)"cpu", NULL};
@@ -44,6 +49,7 @@ static void choose(const uint8_t *c, struct oci_facts *f, struct oci_options *o)
         .has_shm = true,
         .ns_owner = made_up_owner,
         .is_there = made_up_file,
+        .mount_flags = made_up_flags,
         .may_create_cgroup = c[1] & 8 ? made_up_file : NULL,
     };
     for (size_t i = 0; i < RLIM_NLIMITS; i++)

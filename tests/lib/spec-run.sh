@@ -59,6 +59,12 @@ spec_runs() {
             out_is "$(printf 'id 0:0\nuids %s\nproc\nsys\ndone' "${map[$where]}")" 'with /proc and /sys, and no writable cgroup'
         done
     done
+    mkdir /tmp/locked && mount -t tmpfs -o mode=755,nosuid,nodev,noexec tmpfs /tmp/locked
+    prepare runc "c['mounts'].append({'destination': '/mnt', 'type': 'bind', 'source': '/tmp/locked', 'options': ['rbind', 'ro', 'defaults', 'uid=0']})"
+    for runtime in runc crun; do
+        in_container locked outside $runtime
+        status_is 0 "a bind of a mount whose flags are locked is made by $runtime"
+    done
     prepare runc "c['process']['user'].update(uid=1000, gid=1000, additionalGids=[5])"
     for runtime in runc crun; do
         in_container user outside $runtime

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "core/fd.h"
 #include "core/parse.h"
@@ -41,6 +42,12 @@ static enum oci_owner made_up_owner(const char *path)
 static bool made_up_file(const char *path)
 {
     return !missing_file || strcmp(path, missing_file) != 0;
+}
+
+/* "/locked/..." is a mount with everything forbidden. */
+static unsigned made_up_flags(const char *path)
+{
+    return strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC : 0;
 }
 
 static bool no_cgroup(const char *path)
@@ -200,7 +207,8 @@ static void machine_init(struct machine *m)
                   .has_mqueue = true,
                   .has_shm = true,
                   .ns_owner = made_up_owner,
-                  .is_there = made_up_file},
+                  .is_there = made_up_file,
+                  .mount_flags = made_up_flags},
         .opts = {.oom = OCI_CLAMP},
     };
     for (size_t i = 0; i < RLIM_NLIMITS; i++)
