@@ -165,8 +165,7 @@ static int print_table(const struct json *list)
     if (!rows)
         return log_errno(-ENOMEM, "cannot print the ports");
     rows[0] = (struct row){{"ID", "PROTO", "PARENTIP", "PARENTPORT", "CHILDIP", "CHILDPORT"}};
-    json_foreach(it, list)
-    {
+    json_foreach (it, list) {
         struct port_entry e;
         struct reason why = {.text = ""};
         if (port_entry_from_json(it.value, &e, &why) < 0)
@@ -203,7 +202,7 @@ static int list_ports(const struct context *c, int argc, char **argv)
         return 1;
     if (!c->o->json)
         return finish(print_table(list));
-    json_foreach(it, list)
+    json_foreach (it, list)
         if (print_json(doc, it.value) < 0)
             return 1;
     return finish(0);
@@ -232,8 +231,8 @@ static int append_spec(const struct portspec *s, void *arg)
 }
 
 /* Print one added port; when the server chose the parent port, stderr says which. */
-static int print_added(const struct context *c, const struct json_doc *doc, const struct json *n, const struct portspec *asked,
-                       uint32_t *ret_id)
+static int print_added(const struct context *c, const struct json_doc *doc, const struct json *n,
+                       const struct portspec *asked, uint32_t *ret_id)
 {
     struct port_entry e;
     struct reason why = {.text = ""};
@@ -311,8 +310,7 @@ static int add_batch(const struct context *c, const struct spec_list *l)
         return r;
     if (json_count(json_root(doc)) != l->n)
         return malformed("another number of ports than was asked for");
-    json_foreach(it, json_root(doc))
-    {
+    json_foreach (it, json_root(doc)) {
         r = print_added(c, doc, it.value, &l->v[it.index], NULL);
         if (r < 0)
             return r;
@@ -383,8 +381,7 @@ static const char *text_of(const struct json *n, const char *key)
 
 static void print_list(const struct json *list)
 {
-    json_foreach(it, list)
-    {
+    json_foreach (it, list) {
         const char *s = json_str(it.value);
         printf("%s%s", it.index ? " " : "", s ? s : "?");
     }
@@ -453,8 +450,10 @@ static const struct command {
 } commands[] = {
     {"list-ports", "", "list the published ports", NULL, json_table, list_ports},
     {"add-ports", " SPEC...", "publish ports: [IP:]PORT:[CHILD_IP:]PORT/PROTO; all or none; prints their ids",
-     "add-ports 127.0.0.1:8080:80/tcp '[::]:5353:53/udp6' 8000-8010:80-90/tcp 0:80/tcp", json_table, add_ports},
-    {"remove-ports", " ID...", "take ports back; prints their ids", "remove-ports 1 2", plain_table, remove_ports},
+     "add-ports 127.0.0.1:8080:80/tcp '[::]:5353:53/udp6' 8000-8010:80-90/tcp 0:80/tcp", json_table,
+     add_ports},
+    {"remove-ports", " ID...", "take ports back; prints their ids", "remove-ports 1 2", plain_table,
+     remove_ports},
     {"info", "", "show what the instance is", NULL, json_table, info},
 };
 
@@ -462,7 +461,8 @@ static const char *called;
 
 static int usage(void)
 {
-    printf("%s - talk to a running instance\n\nUsage: %s [OPTION]... COMMAND [ARG]...\n\nCommands:\n", called, called);
+    printf("%s - talk to a running instance\n\nUsage: %s [OPTION]... COMMAND [ARG]...\n\nCommands:\n", called,
+           called);
     for (size_t i = 0; i < array_size(commands); i++)
         printf("  %-14s %s\n", commands[i].name, commands[i].help);
     printf("  %-14s %s\n\nOptions:\n", "help", "show this help, or that of a command");
@@ -472,7 +472,8 @@ static int usage(void)
 
 static int command_usage(const struct command *cmd)
 {
-    printf("%s %s - %s\n\nUsage: %s %s [OPTION]...%s\n\nOptions:\n", called, cmd->name, cmd->help, called, cmd->name, cmd->args);
+    printf("%s %s - %s\n\nUsage: %s %s [OPTION]...%s\n\nOptions:\n", called, cmd->name, cmd->help, called,
+           cmd->name, cmd->args);
     opt_help(stdout, cmd->table);
     if (cmd->example)
         printf("\nExample: %s %s\n", called, cmd->example);

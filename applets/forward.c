@@ -48,16 +48,20 @@ static const struct opt table[] = {
     {"version", 'v', OPT_FLAG, AT(version), .help = "show the version"},
     {"debug", 0, OPT_FLAG, AT(debug), .help = "say every step on stderr"},
     {.help = "Where to"},
-    {"target", 't', OPT_STR, AT(target), .arg = "PID", .help = "forward into this process's network namespace, and end with it"},
+    {"target", 't', OPT_STR, AT(target), .arg = "PID",
+     .help = "forward into this process's network namespace, and end with it"},
     {"netns", 0, OPT_STR, AT(netns), .arg = "PATH", .help = "forward into this network namespace"},
     {.help = "What"},
     {"publish", 'p', OPT_LIST, AT(publish), .arg = "SPEC",
      .help = "[IP:]PORT:[CHILD_IP:]PORT/PROTO, for example 8080:80/tcp; repeatable"},
-    {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent), .help = "keep the clients' source addresses (default: true)"},
+    {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent),
+     .help = "keep the clients' source addresses (default: true)"},
     {.help = "Control"},
-    {"api-socket", 0, OPT_STR, AT(api_socket), .arg = "PATH", .help = "serve the API for 'rootlet ctl' on a new unix socket"},
-    {"ready-fd", 0, OPT_UINT, AT(ready_fd), .arg = "FD", .help = "write '1' to this descriptor and close it once all is up", .min = 3,
-     .max = INT32_MAX, .seen_offset = AT(have_ready_fd)},
+    {"api-socket", 0, OPT_STR, AT(api_socket), .arg = "PATH",
+     .help = "serve the API for 'rootlet ctl' on a new unix socket"},
+    {"ready-fd", 0, OPT_UINT, AT(ready_fd), .arg = "FD",
+     .help = "write '1' to this descriptor and close it once all is up", .min = 3, .max = INT32_MAX,
+     .seen_offset = AT(have_ready_fd)},
     {0},
 };
 
@@ -104,7 +108,9 @@ static int open_target(struct forward *f)
             return log_errno(f->target.fd, "cannot find process %d", f->pid);
         f->netns_fd = ns_open(f->pid, "net");
         if (f->netns_fd < 0)
-            return log_errno(f->netns_fd, "cannot open the network namespace of process %d (is it another user's?)", f->pid);
+            return log_errno(f->netns_fd,
+                             "cannot open the network namespace of process %d (is it another user's?)",
+                             f->pid);
     }
     if (ioctl(f->netns_fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
         log_error("'%s' is no network namespace", f->o->netns ? f->o->netns : f->o->target);
@@ -254,7 +260,8 @@ static int watch_ends(struct forward *f)
     f->signals = (struct watch){.fd = -1, .fn = on_end, .what = "signal"};
     int r = loop_signals(f->l, &f->signals, &set);
     if (r == 0 && f->target.fd >= 0) {
-        f->target = (struct watch){.fd = f->target.fd, .events = EPOLLIN, .fn = on_end, .what = "the target has ended"};
+        f->target = (struct watch){
+            .fd = f->target.fd, .events = EPOLLIN, .fn = on_end, .what = "the target has ended"};
         r = loop_add(f->l, &f->target);
     }
     return r < 0 ? log_errno(r, "cannot watch for the end") : 0;
@@ -278,7 +285,8 @@ static void done(struct forward *f)
 
 static int forward(const struct options *o)
 {
-    struct forward f = {.o = o, .userns_fd = -1, .netns_fd = -1, .ready_fd = -1, .signals.fd = -1, .target.fd = -1};
+    struct forward f = {
+        .o = o, .userns_fd = -1, .netns_fd = -1, .ready_fd = -1, .signals.fd = -1, .target.fd = -1};
     if (o->have_ready_fd) {
         f.ready_fd = (int)o->ready_fd;
         fd_set_cloexec(f.ready_fd, true);

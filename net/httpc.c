@@ -57,7 +57,8 @@ static int copy_text(const struct span *s, char *buf, size_t size)
 /* "HTTP/1.1 200 OK" */
 static int parse_status(const struct span *l, int *ret)
 {
-    if (l->left < 12 || memcmp(l->at, "HTTP/1.", 7) != 0 || l->at[8] != ' ' || (l->left > 12 && l->at[12] != ' '))
+    if (l->left < 12 || memcmp(l->at, "HTTP/1.", 7) != 0 || l->at[8] != ' ' ||
+        (l->left > 12 && l->at[12] != ' '))
         return -EBADMSG;
     char digits[4] = {l->at[9], l->at[10], l->at[11], '\0'};
     uint64_t v;
@@ -295,11 +296,14 @@ static int receive(int fd, uint64_t end, struct httpc_reply *ret)
     return r == 1 ? 0 : r;
 }
 
-static int exchange(int fd, const char *method, const char *path, const char *body, int timeout_ms, struct httpc_reply *ret)
+static int exchange(int fd, const char *method, const char *path, const char *body, int timeout_ms,
+                    struct httpc_reply *ret)
 {
     struct strbuf out = {0};
     uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u;
-    strbuf_addf(&out, "%s %s HTTP/1.1\r\nHost: rootlesskit\r\nAccept: application/json\r\nConnection: close\r\n", method, path);
+    strbuf_addf(&out,
+                "%s %s HTTP/1.1\r\nHost: rootlesskit\r\nAccept: application/json\r\nConnection: close\r\n",
+                method, path);
     if (body)
         strbuf_addf(&out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
     strbuf_adds(&out, "\r\n");
@@ -310,8 +314,8 @@ static int exchange(int fd, const char *method, const char *path, const char *bo
     return r == 0 || r == -EPIPE ? receive(fd, end, ret) : r;
 }
 
-int httpc_request(const char *socket_path, const char *method, const char *path, const char *body, int timeout_ms,
-                  struct httpc_reply *ret, struct reason *why)
+int httpc_request(const char *socket_path, const char *method, const char *path, const char *body,
+                  int timeout_ms, struct httpc_reply *ret, struct reason *why)
 {
     fd_auto int fd = -1;
     int r = connect_unix(socket_path, &fd);

@@ -23,8 +23,8 @@ struct httpc_reply {
  *
  * Blocks. Return: 0, whatever the status is; -errno of socket(2), connect(2); -ETIMEDOUT; -EBADMSG: no HTTP reply; -EFBIG. @why says more.
  */
-int httpc_request(const char *socket_path, const char *method, const char *path, const char *body, int timeout_ms,
-                  struct httpc_reply *ret, struct reason *why);
+int httpc_request(const char *socket_path, const char *method, const char *path, const char *body,
+                  int timeout_ms, struct httpc_reply *ret, struct reason *why);
 
 /**
  * httpc_parse - take a reply apart: headers, Content-Length or chunks or neither; 1xx replies before it are skipped

@@ -46,7 +46,8 @@ void ip_unmap(union sockaddr_ip *a)
 
 bool ip_is_any(const union sockaddr_ip *a)
 {
-    return a->sa.sa_family == AF_INET ? a->in.sin_addr.s_addr == 0 : IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+    return a->sa.sa_family == AF_INET ? a->in.sin_addr.s_addr == 0
+                                      : IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
 }
 
 bool ip_is_loopback(const union sockaddr_ip *a)
@@ -67,7 +68,8 @@ bool ip_same_addr(const union sockaddr_ip *a, const union sockaddr_ip *b)
 }
 
 /* sin_port and sin6_port are at the same place (RFC 3493, section 3.3 and the kernel's ABI). */
-_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "ports coincide");
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+               "ports coincide");
 
 uint16_t ip_port(const union sockaddr_ip *a)
 {

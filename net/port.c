@@ -157,7 +157,8 @@ static void set_wire(struct slot *s)
     s->wire.fallback = !given;
     if (given)
         ip = spec->child_ip;
-    else if (*spec->parent_ip && ip_parse(spec->parent_ip, 0, &a) == 0 && !ip_is_any(&a) && !is_own_address(&a))
+    else if (*spec->parent_ip && ip_parse(spec->parent_ip, 0, &a) == 0 && !ip_is_any(&a) &&
+             !is_own_address(&a))
         ip = spec->parent_ip;
     memcpy(s->wire.child_ip, ip, strlen(ip) + 1);
 }
@@ -169,20 +170,22 @@ static int explain_bind(int r, const struct portspec *s, struct reason *why)
     char text[PORTSPEC_TEXT_MAX] = "";
     portspec_format(s, text, sizeof(text));
     if (r == -EADDRINUSE)
-        return reason_set(why, r, "cannot publish %s: port %u is in use by another program on this host", text,
-                          s->parent_port);
+        return reason_set(why, r, "cannot publish %s: port %u is in use by another program on this host",
+                          text, s->parent_port);
     if (r == -EADDRNOTAVAIL)
-        return reason_set(why, r, "cannot publish %s: '%s' is not an address of this host", text, s->parent_ip);
+        return reason_set(why, r, "cannot publish %s: '%s' is not an address of this host", text,
+                          s->parent_ip);
     if (r == -EACCES) {
         free_auto char *now = NULL;
         const char *path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
         if (file_read(AT_FDCWD, path, 64, &now, NULL) == 0)
             now[strcspn(now, "\n")] = '\0';
-        return reason_set(why, r,
-                          "cannot publish %s: port %u is privileged (net.ipv4.ip_unprivileged_port_start is %s): set "
-                          "net.ipv4.ip_unprivileged_port_start=%u with sysctl, or run 'setcap "
-                          "cap_net_bind_service=ep' on the executable, or choose a higher port",
-                          text, s->parent_port, now ? now : "1024", s->parent_port);
+        return reason_set(
+            why, r,
+            "cannot publish %s: port %u is privileged (net.ipv4.ip_unprivileged_port_start is %s): set "
+            "net.ipv4.ip_unprivileged_port_start=%u with sysctl, or run 'setcap "
+            "cap_net_bind_service=ep' on the executable, or choose a higher port",
+            text, s->parent_port, now ? now : "1024", s->parent_port);
     }
     return reason_set(why, r, "cannot publish %s: %s", text, strerror(-r));
 }
@@ -200,7 +203,8 @@ static int set_options(int fd, bool udp, int family, bool dual)
     if (r < 0)
         return r;
     if (udp) /* the address a datagram was sent to, so that the answer can come from it (ip(7), ipv6(7)) */
-        return family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        return family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                                  : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
     /* Inherited by the accepted sockets. A relay must not add Nagle's delay, and must notice a client that vanished. */
     r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r == 0)
@@ -212,7 +216,8 @@ static int set_options(int fd, bool udp, int family, bool dual)
 
 static int bind_one(const union sockaddr_ip *a, bool udp, bool dual, int *ret_fd, uint16_t *ret_port)
 {
-    fd_auto int fd = socket(a->sa.sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd_auto int fd =
+        socket(a->sa.sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int r = set_options(fd, udp, a->sa.sa_family, dual);
@@ -289,7 +294,8 @@ static int wait_ack(struct port_table *t, uint32_t id)
 }
 
 /* 0 also when there is no portd, or none any more: the next one will be told by port_table_attach(). */
-static int request(struct port_table *t, enum sync_msg m, const void *payload, size_t len, const int *fd, uint32_t id)
+static int request(struct port_table *t, enum sync_msg m, const void *payload, size_t len, const int *fd,
+                   uint32_t id)
 {
     if (t->sync_fd < 0)
         return 0;
@@ -362,8 +368,8 @@ static int check_conflict(const struct port_table *t, const struct portspec *spe
         if (overlap(&t->slots[i].e.spec, spec)) {
             char text[PORTSPEC_TEXT_MAX] = "";
             portspec_format(&t->slots[i].e.spec, text, sizeof(text));
-            return reason_set(why, -EADDRINUSE, "conflict with ID %u: parent port %u is published as %s", t->slots[i].e.id,
-                              spec->parent_port, text);
+            return reason_set(why, -EADDRINUSE, "conflict with ID %u: parent port %u is published as %s",
+                              t->slots[i].e.id, spec->parent_port, text);
         }
     return 0;
 }
@@ -399,7 +405,8 @@ int port_add(struct port_table *t, const struct portspec *spec, struct port_entr
     return 0;
 }
 
-int port_add_all(struct port_table *t, const struct portspec *specs, size_t n, struct port_entry *ret, struct reason *why)
+int port_add_all(struct port_table *t, const struct portspec *specs, size_t n, struct port_entry *ret,
+                 struct reason *why)
 {
     size_t before = t->n;
     for (size_t i = 0; i < n; i++) {
@@ -426,7 +433,9 @@ int port_remove(struct port_table *t, uint32_t id, struct reason *why)
         fd_close(&t->slots[i].fd);
         memmove(&t->slots[i], &t->slots[i + 1], (t->n - i - 1) * sizeof(t->slots[0]));
         t->n--;
-        return r < 0 ? reason_set(why, r, "the port forwarder did not let go of port %u: %s", id, strerror(-r)) : 0;
+        return r < 0
+                   ? reason_set(why, r, "the port forwarder did not let go of port %u: %s", id, strerror(-r))
+                   : 0;
     }
     return reason_set(why, -ENOENT, "unknown id: %u", id);
 }

@@ -15,7 +15,7 @@
 struct port_table;
 
 struct port_entry {
-    uint32_t id; /* from 1, never used twice */
+    uint32_t id;          /* from 1, never used twice */
     struct portspec spec; /* parent_port: the real one; addresses as they were given */
 };
 
@@ -23,8 +23,9 @@ struct port_entry {
 
 struct portd_add {
     uint32_t id;
-    uint32_t udp;      /* bool: the fd is a UDP socket */
-    uint32_t fallback; /* bool: no child address was asked for: when nothing listens on child_ip, try the loopback addresses */
+    uint32_t udp; /* bool: the fd is a UDP socket */
+    uint32_t
+        fallback; /* bool: no child address was asked for: when nothing listens on child_ip, try the loopback addresses */
     char child_ip[INET6_ADDRSTRLEN];
     uint16_t child_port;
 };
@@ -37,7 +38,7 @@ struct portd_ack {
 /* ---- the table ---- */
 
 int port_table_new(struct port_table **ret); /* empty; 0 or -ENOMEM */
-void port_table_free(struct port_table *t); /* closes the listeners; NULL is fine */
+void port_table_free(struct port_table *t);  /* closes the listeners; NULL is fine */
 
 /**
  * port_table_attach - from now on @sync_fd (a sync pair's end, see core/sync.h) leads to a running portd
@@ -69,8 +70,10 @@ int port_table_dispatch(struct port_table *t);
  */
 int port_add(struct port_table *t, const struct portspec *spec, struct port_entry *ret, struct reason *why);
 /* port_add_all - all of @n specs or none of them. @ret: @n entries, or NULL. */
-int port_add_all(struct port_table *t, const struct portspec *specs, size_t n, struct port_entry *ret, struct reason *why);
+int port_add_all(struct port_table *t, const struct portspec *specs, size_t n, struct port_entry *ret,
+                 struct reason *why);
 /* port_remove - close the listener. Connections that are up stay up. -ENOENT: there is no such id. */
 int port_remove(struct port_table *t, uint32_t id, struct reason *why);
 size_t port_count(const struct port_table *t);
-const struct port_entry *port_get(const struct port_table *t, size_t index); /* in order of id; valid until the table changes */
+const struct port_entry *port_get(const struct port_table *t,
+                                  size_t index); /* in order of id; valid until the table changes */

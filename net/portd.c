@@ -50,26 +50,64 @@ struct portd {
 
 void portd_config_init(struct portd_config *c)
 {
-    *c = (struct portd_config){
-        .sync_fd = -1, .userns_fd = -1, .netns_fd = -1, .source_ip_transparent = true, .sandbox = true, .seccomp = true};
+    *c = (struct portd_config){.sync_fd = -1,
+                               .userns_fd = -1,
+                               .netns_fd = -1,
+                               .source_ip_transparent = true,
+                               .sandbox = true,
+                               .seccomp = true};
 }
 
 static int lock_down_calls(void)
 {
     static const int calls[] = {
-        __NR_splice, __NR_recvfrom, __NR_sendto, __NR_epoll_ctl,
+        __NR_splice,
+        __NR_recvfrom,
+        __NR_sendto,
+        __NR_epoll_ctl,
 #ifdef __NR_epoll_wait
         __NR_epoll_wait,
 #endif
-        __NR_epoll_pwait, __NR_accept4, __NR_connect, __NR_socket, __NR_close, __NR_shutdown, __NR_setsockopt,
-        __NR_getsockopt, __NR_getsockname, __NR_getpeername, __NR_bind, __NR_recvmsg, __NR_sendmsg, __NR_pipe2, __NR_fcntl,
-        __NR_read, __NR_write, __NR_writev, __NR_clock_gettime,
+        __NR_epoll_pwait,
+        __NR_accept4,
+        __NR_connect,
+        __NR_socket,
+        __NR_close,
+        __NR_shutdown,
+        __NR_setsockopt,
+        __NR_getsockopt,
+        __NR_getsockname,
+        __NR_getpeername,
+        __NR_bind,
+        __NR_recvmsg,
+        __NR_sendmsg,
+        __NR_pipe2,
+        __NR_fcntl,
+        __NR_read,
+        __NR_write,
+        __NR_writev,
+        __NR_clock_gettime,
 #ifdef __NR_poll
         __NR_poll,
 #endif
-        __NR_ppoll, __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_madvise, __NR_mprotect, __NR_futex,
-        __NR_rt_sigreturn, __NR_rt_sigaction, __NR_rt_sigprocmask, __NR_restart_syscall, __NR_getpid, __NR_gettid,
-        __NR_tgkill, __NR_tkill, __NR_exit, __NR_exit_group,
+        __NR_ppoll,
+        __NR_brk,
+        __NR_mmap,
+        __NR_munmap,
+        __NR_mremap,
+        __NR_madvise,
+        __NR_mprotect,
+        __NR_futex,
+        __NR_rt_sigreturn,
+        __NR_rt_sigaction,
+        __NR_rt_sigprocmask,
+        __NR_restart_syscall,
+        __NR_getpid,
+        __NR_gettid,
+        __NR_tgkill,
+        __NR_tkill,
+        __NR_exit,
+        __NR_exit_group,
 #if defined(__SANITIZE_ADDRESS__) /* its end-of-thread code */
         __NR_sigaltstack,
 #endif

@@ -57,8 +57,8 @@ struct dialling {
     struct tcp_ports *t;
     struct dialling *prev, *next;
     struct targets targets;
-    unsigned at;       /* the target being tried */
-    bool keep_source;  /* false after it failed for this client */
+    unsigned at;      /* the target being tried */
+    bool keep_source; /* false after it failed for this client */
     union sockaddr_ip peer;
 };
 
@@ -123,7 +123,8 @@ static void warn_once(struct tcp_ports *t, const char *why)
         return;
     t->warned = true;
     struct reason text;
-    reason_set(&text, 0, "clients' source addresses are not kept, connections come from a local address: %s", why);
+    reason_set(&text, 0, "clients' source addresses are not kept, connections come from a local address: %s",
+               why);
     t->warn(text.text, t->warn_arg);
 }
 
@@ -152,7 +153,8 @@ static int connect_to(const union sockaddr_ip *to, const union sockaddr_ip *from
 static bool may_keep_source(const struct dialling *d)
 {
     const union sockaddr_ip *to = &d->targets.addr[d->at];
-    if (!d->keep_source || ip_is_loopback(&d->peer) || !d->targets.local[d->at] || d->peer.sa.sa_family != to->sa.sa_family)
+    if (!d->keep_source || ip_is_loopback(&d->peer) || !d->targets.local[d->at] ||
+        d->peer.sa.sa_family != to->sa.sa_family)
         return false;
     if (to->sa.sa_family == AF_INET ? d->t->can.v4 : d->t->can.v6)
         return true;
@@ -166,7 +168,8 @@ static int dial_target(struct dialling *d, int *ret_fd)
     if (may_keep_source(d)) {
         union sockaddr_ip from = d->peer;
         int r = connect_to(to, &from, ret_fd);
-        if (r == -EADDRINUSE || r == -EADDRNOTAVAIL) { /* an old connection of that port is not forgotten yet */
+        if (r == -EADDRINUSE ||
+            r == -EADDRNOTAVAIL) { /* an old connection of that port is not forgotten yet */
             ip_set_port(&from, 0);
             r = connect_to(to, &from, ret_fd);
         }
@@ -436,8 +439,8 @@ int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret)
     return 0;
 }
 
-void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can, void (*warn)(const char *text, void *arg),
-                           void *arg)
+void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can,
+                           void (*warn)(const char *text, void *arg), void *arg)
 {
     t->keep_source = true;
     t->can = *can;

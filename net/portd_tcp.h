@@ -23,8 +23,8 @@ void tcp_ports_free(struct tcp_ports *t); /* resets every connection; NULL is fi
  * @can: what this netns is prepared for
  * @warn: called at most once, when a connection had to be dialled from a local address instead
  */
-void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can, void (*warn)(const char *text, void *arg),
-                           void *arg);
+void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can,
+                           void (*warn)(const char *text, void *arg), void *arg);
 
 /* tcp_ports_add - serve a listener (non-blocking, listening); the fd is owned from success on. -EINVAL, -ENOMEM, epoll_ctl(2) errors. */
 int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd);

@@ -175,7 +175,8 @@ static void answer(struct flow *f, const void *data, size_t len)
     } control;
     memset(&control, 0, sizeof(control));
     struct iovec iov = {(void *)(uintptr_t)data, len};
-    struct msghdr m = {.msg_name = &f->key.client, .msg_namelen = ip_len(&f->key.client), .msg_iov = &iov, .msg_iovlen = 1};
+    struct msghdr m = {
+        .msg_name = &f->key.client, .msg_namelen = ip_len(&f->key.client), .msg_iov = &iov, .msg_iovlen = 1};
     set_local(&m, f, &control);
     if (sendmsg(f->port->w.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         log_debug("ports: answer of %zu bytes dropped: %s", len, strerror(errno));
@@ -344,7 +345,7 @@ static int take_datagram(struct udp_port *p)
                        .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(p->w.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
-        return errno != EAGAIN; /* an ICMP error of an earlier answer: take the next */
+        return errno != EAGAIN;  /* an ICMP error of an earlier answer: take the next */
     if (ip_port(&k.client) == 0) /* nobody could answer that */
         return 1;
     read_local(&m, &k);

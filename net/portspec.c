@@ -38,11 +38,14 @@ int port_proto_parse(const char *name, enum port_proto *ret, struct reason *why)
         }
     if (strncmp(name, "sctp", 4) == 0)
         return reason_set(why, -EPROTONOSUPPORT,
-                          "protocol '%s' cannot be published: only tcp and udp are forwarded, SCTP is not", name);
-    return reason_set(why, -EINVAL, "unknown protocol '%.16s' (known: tcp, tcp4, tcp6, udp, udp4, udp6)", name);
+                          "protocol '%s' cannot be published: only tcp and udp are forwarded, SCTP is not",
+                          name);
+    return reason_set(why, -EINVAL, "unknown protocol '%.16s' (known: tcp, tcp4, tcp6, udp, udp4, udp6)",
+                      name);
 }
 
-static int parse_range(const char *s, bool zero_ok, const char *which, struct port_range *ret, struct reason *why)
+static int parse_range(const char *s, bool zero_ok, const char *which, struct port_range *ret,
+                       struct reason *why)
 {
     char buf[16];
     const char *dash = strchr(s, '-');
@@ -50,7 +53,8 @@ static int parse_range(const char *s, bool zero_ok, const char *which, struct po
         return reason_set(why, -EINVAL, "'%.24s' is no %s port", s, which);
     struct port_range r;
     if (parse_u16(buf, &r.first) < 0 || (dash && parse_u16(dash + 1, &r.last) < 0) || strlen(s) > 11)
-        return reason_set(why, -EINVAL, "'%.24s' is no %s port (a number up to 65535, or two with '-' between)", s, which);
+        return reason_set(why, -EINVAL,
+                          "'%.24s' is no %s port (a number up to 65535, or two with '-' between)", s, which);
     if (!dash)
         r.last = r.first;
     if (r.last < r.first)
@@ -90,7 +94,8 @@ static int take_ip(const char *s, const char *which, char ret[INET6_ADDRSTRLEN],
     if (strchr(s, ':'))
         return reason_set(why, -EINVAL, "write the %s address in brackets if it is IPv6: [%.64s]", which, s);
     if (str_format(ret, INET6_ADDRSTRLEN, "%s", s) < 0 || inet_pton(AF_INET, s, &in) != 1)
-        return reason_set(why, -EINVAL, "'%.64s' is no %s address (IPv4, or IPv6 in brackets; names are not looked up)", s,
+        return reason_set(why, -EINVAL,
+                          "'%.64s' is no %s address (IPv4, or IPv6 in brackets; names are not looked up)", s,
                           which);
     return 0;
 }
@@ -117,13 +122,15 @@ static int parse_parts(const char *text, struct parts *ret, struct reason *why)
         return r;
     char *child = cut_field(buf);
     if (!child)
-        return reason_set(why, -EINVAL, "'%s' has one port only; wanted [IP:]PARENTPORT:[IP:]CHILDPORT/PROTO", text);
+        return reason_set(why, -EINVAL, "'%s' has one port only; wanted [IP:]PARENTPORT:[IP:]CHILDPORT/PROTO",
+                          text);
     char *parent = cut_field(buf), *left = parent ? buf : NULL;
     if (!parent)
         parent = buf;
     if (!is_port_field(parent)) { /* it was the child's address */
         if (!left)
-            return reason_set(why, -EINVAL, "'%s' has no parent port; wanted [IP:]PARENTPORT:[IP:]CHILDPORT/PROTO", text);
+            return reason_set(why, -EINVAL,
+                              "'%s' has no parent port; wanted [IP:]PARENTPORT:[IP:]CHILDPORT/PROTO", text);
         r = take_ip(parent, "child", p.spec.child_ip, why);
         if (r < 0)
             return r;
@@ -161,7 +168,8 @@ int portspec_parse(const char *text, struct portspec *ret, struct reason *why)
     return r;
 }
 
-int portspec_parse_range(const char *text, int (*fn)(const struct portspec *, void *), void *arg, struct reason *why)
+int portspec_parse_range(const char *text, int (*fn)(const struct portspec *, void *), void *arg,
+                         struct reason *why)
 {
     struct parts p;
     int r = parse_parts(text, &p, why);
@@ -170,7 +178,8 @@ int portspec_parse_range(const char *text, int (*fn)(const struct portspec *, vo
     unsigned n = p.child.last - p.child.first + 1u;
     bool pick = p.parent.first == 0;
     if (!pick && p.parent.last - p.parent.first + 1u != n)
-        return reason_set(why, -EINVAL, "the ranges of '%s' differ in length: %u parent ports for %u child ports", text,
+        return reason_set(why, -EINVAL,
+                          "the ranges of '%s' differ in length: %u parent ports for %u child ports", text,
                           p.parent.last - p.parent.first + 1u, n);
     for (unsigned i = 0; i < n; i++) {
         struct portspec s = p.spec;

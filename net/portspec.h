@@ -32,7 +32,8 @@ int port_proto_parse(const char *name, enum port_proto *ret, struct reason *why)
 /* portspec_parse - one spec, no ranges. -EINVAL (-EPROTONOSUPPORT: sctp) with the reason in @why. */
 int portspec_parse(const char *text, struct portspec *ret, struct reason *why);
 /* portspec_parse_range - as above, also 8000-8010:80-90/tcp: calls @fn for each; its non-zero return ends and is returned. */
-int portspec_parse_range(const char *text, int (*fn)(const struct portspec *, void *), void *arg, struct reason *why);
+int portspec_parse_range(const char *text, int (*fn)(const struct portspec *, void *), void *arg,
+                         struct reason *why);
 /* portspec_check - the checks that do not depend on the spelling (addresses valid, family fits the protocol, ports). */
 int portspec_check(const struct portspec *s, struct reason *why);
 /* portspec_format - canonical text into @buf (PORTSPEC_TEXT_MAX bytes are always enough). 0 or -ENAMETOOLONG. */

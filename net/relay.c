@@ -41,12 +41,12 @@
 #include "core/log.h"
 
 enum {
-    SMALL = 16 * 1024,       /* one copied read; more than that at once is bulk traffic */
-    BUFFER = 256 * 1024,     /* one peeked read */
-    PIPE_WANTED = 1 << 20,   /* default of fs.pipe-max-size */
-    PIPE_LEAST = 64 * 1024,  /* below that copying is faster */
-    PIPES_MAX = 32,          /* half of the default fs.pipe-user-pages-soft, which all of the user's processes share */
-    PIPES_KEPT = 8,          /* unused ones that are kept open */
+    SMALL = 16 * 1024,      /* one copied read; more than that at once is bulk traffic */
+    BUFFER = 256 * 1024,    /* one peeked read */
+    PIPE_WANTED = 1 << 20,  /* default of fs.pipe-max-size */
+    PIPE_LEAST = 64 * 1024, /* below that copying is faster */
+    PIPES_MAX = 32, /* half of the default fs.pipe-user-pages-soft, which all of the user's processes share */
+    PIPES_KEPT = 8, /* unused ones that are kept open */
     ROUNDS = 6,
 };
 
@@ -164,7 +164,8 @@ static void set_state(struct relay *r, int i, enum half_state s)
     if (h->state == s)
         return;
     if (log_debug_on())
-        log_debug("relay: fd %d to %d: %s -> %s", r->w[i].fd, r->w[!i].fd, half_state_names[h->state], half_state_names[s]);
+        log_debug("relay: fd %d to %d: %s -> %s", r->w[i].fd, r->w[!i].fd, half_state_names[h->state],
+                  half_state_names[s]);
     h->state = s;
 }
 
@@ -256,7 +257,8 @@ static ssize_t take_peeked(struct relay *r, int i, bool *ret_full)
 static ssize_t take_spliced(struct relay *r, int i)
 {
     struct half *h = &r->half[i];
-    ssize_t n = splice(r->w[i].fd, NULL, h->pipe->fd[1], NULL, h->pipe->size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t n =
+        splice(r->w[i].fd, NULL, h->pipe->fd[1], NULL, h->pipe->size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n <= 0) {
         n = n < 0 ? -errno : 0;
         pipe_put(r->e, steal_ptr(&h->pipe));

@@ -44,8 +44,8 @@ struct upload {
 
 static enum MHD_Result send_answer(struct MHD_Connection *c, struct rest_answer *a)
 {
-    struct MHD_Response *resp =
-        MHD_create_response_from_buffer(a->body ? a->len : 0, a->body ? a->body : (void *)"", MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *resp = MHD_create_response_from_buffer(
+        a->body ? a->len : 0, a->body ? a->body : (void *)"", MHD_RESPMEM_MUST_COPY);
     free(steal_ptr(&a->body));
     if (!resp)
         return MHD_NO;
@@ -174,11 +174,12 @@ static void on_timer(struct loop *l, struct timer *t)
 
 static int start(struct rest *r)
 {
-    r->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, on_request, r, MHD_OPTION_LISTEN_SOCKET, r->listener.fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CLIENT_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    r->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, r, MHD_OPTION_LISTEN_SOCKET,
+                                 r->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX,
+                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
+                                 MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+                                 no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!r->daemon)
         return -ENOMEM;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(r->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -214,7 +215,8 @@ static void on_first_client(struct loop *l, struct watch *w, uint32_t events)
     run(r);
 }
 
-int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct port_table *ports, struct rest **ret)
+int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct port_table *ports,
+             struct rest **ret)
 {
     struct rest *r = calloc(1, sizeof(*r));
     if (!r)
@@ -223,7 +225,8 @@ int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct
     r->info = *info;
     r->ports = ports;
     r->timer = (struct timer){.fn = on_timer, .what = "api"};
-    r->listener = (struct watch){.fd = listen_fd, .events = EPOLLIN, .fn = on_first_client, .what = "api listener"};
+    r->listener =
+        (struct watch){.fd = listen_fd, .events = EPOLLIN, .fn = on_first_client, .what = "api listener"};
     int err = fd_set_nonblock(listen_fd, true);
     if (err == 0)
         err = loop_add(l, &r->listener);

@@ -11,15 +11,15 @@ enum { REST_BODY_MAX = 64 * 1024 }; /* larger bodies get 413 */
 
 struct rest;
 
-struct rest_info { /* what GET /v1/info says; strings borrowed for the life of the server */
-    const char *version;           /* of the implementation; NULL: this program's */
+struct rest_info {       /* what GET /v1/info says; strings borrowed for the life of the server */
+    const char *version; /* of the implementation; NULL: this program's */
     const char *state_dir;
     int child_pid;
-    const char *net_driver;        /* NULL: no networkDriver object (--net=host) */
-    const char *dns[4];            /* NULL-terminated */
-    const char *child_ip;          /* may be NULL */
+    const char *net_driver; /* NULL: no networkDriver object (--net=host) */
+    const char *dns[4];     /* NULL-terminated */
+    const char *child_ip;   /* may be NULL */
     bool dynamic_child_ip;
-    const char *port_driver;       /* NULL: no portDriver object */
+    const char *port_driver; /* NULL: no portDriver object */
     bool disallow_loopback_child_ip;
 };
 
@@ -29,5 +29,6 @@ struct rest_info { /* what GET /v1/info says; strings borrowed for the life of t
  * @ports: table to serve; NULL: ports are refused (no port driver)
  * Nothing here blocks but port_add()'s wait for portd. A client that says nothing is dropped after 5 s.
  */
-int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct port_table *ports, struct rest **ret);
+int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct port_table *ports,
+             struct rest **ret);
 void rest_free(struct rest *r); /* NULL is fine */

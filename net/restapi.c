@@ -114,8 +114,7 @@ static int read_specs(const struct json *root, struct portspec *specs, size_t n,
 {
     if (json_type(root) != JSON_ARRAY)
         return portspec_from_json(root, specs, why);
-    json_foreach(it, root)
-    {
+    json_foreach (it, root) {
         struct reason inner = {.text = ""};
         int r = it.index < n ? portspec_from_json(it.value, &specs[it.index], &inner) : -EINVAL;
         if (r < 0)
@@ -138,7 +137,8 @@ static void post_ports(struct call *c)
     bool many = json_type(root) == JSON_ARRAY;
     size_t n = many ? json_count(root) : 1;
     if (n == 0 || n > SPECS_MAX) {
-        restapi_error(c->ret, 400, n ? "too many port specs in one request" : "the list of port specs is empty");
+        restapi_error(c->ret, 400,
+                      n ? "too many port specs in one request" : "the list of port specs is empty");
         return;
     }
     free_auto struct portspec *specs = calloc(n, sizeof(*specs));
@@ -197,8 +197,8 @@ static const char *allowed(const char *path)
     return answers[1];
 }
 
-void restapi_handle(const struct rest_info *info, struct port_table *ports, const char *method, const char *path,
-                    const void *body, size_t len, struct rest_answer *ret)
+void restapi_handle(const struct rest_info *info, struct port_table *ports, const char *method,
+                    const char *path, const void *body, size_t len, struct rest_answer *ret)
 {
     bool known = false;
     *ret = (struct rest_answer){.status = 200};

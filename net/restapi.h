@@ -7,8 +7,8 @@
 #include "net/rest.h"
 
 struct rest_answer {
-    int status;        /* HTTP status code */
-    char *body;        /* malloc()ed; NULL: empty */
+    int status; /* HTTP status code */
+    char *body; /* malloc()ed; NULL: empty */
     size_t len;
     const char *allow; /* for 405: the value of the Allow header; else NULL */
 };
@@ -22,7 +22,7 @@ struct rest_answer {
  *
  * Blocks as port_add() and port_remove() do.
  */
-void restapi_handle(const struct rest_info *info, struct port_table *ports, const char *method, const char *path,
-                    const void *body, size_t len, struct rest_answer *ret);
+void restapi_handle(const struct rest_info *info, struct port_table *ports, const char *method,
+                    const char *path, const void *body, size_t len, struct rest_answer *ret);
 /* restapi_error - an answer with {"message": @text} */
 void restapi_error(struct rest_answer *ret, int status, const char *text);

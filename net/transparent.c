@@ -49,7 +49,8 @@ static int setup_family(int family, const char *reflect, struct reason *why)
     if (r == 0)
         r = rtnl_rule_mark(nl, family, MARK, TABLE, PRIORITY, &kernel);
     if (r < 0)
-        return reason_set(why, r, "the kernel refuses a routing rule: %s", *kernel.text ? kernel.text : strerror(-r));
+        return reason_set(why, r, "the kernel refuses a routing rule: %s",
+                          *kernel.text ? kernel.text : strerror(-r));
     return set_sysctl(reflect, why);
 }
 
@@ -61,7 +62,8 @@ void transparent_setup(struct transparent *ret)
         t.v4 = setup_family(AF_INET, "/proc/sys/net/ipv4/fwmark_reflect", &t.why) == 0;
     }
     if (!t.v4 || !t.v6)
-        log_debug("source addresses: IPv4 %s, IPv6 %s: %s", t.v4 ? "yes" : "no", t.v6 ? "yes" : "no", t.why.text);
+        log_debug("source addresses: IPv4 %s, IPv6 %s: %s", t.v4 ? "yes" : "no", t.v6 ? "yes" : "no",
+                  t.why.text);
     *ret = t;
 }
 
@@ -71,7 +73,8 @@ int transparent_bind(int fd, const union sockaddr_ip *from)
     bool v6 = from->sa.sa_family == AF_INET6;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
-        setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on,
+                   sizeof(on)) < 0 ||
         bind(fd, &from->sa, ip_len(from)) < 0)
         return -errno;
     return 0;

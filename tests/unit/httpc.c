@@ -47,7 +47,8 @@ static void test_parse(void)
     good("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 200, "hello");
     good("HTTP/1.1 200 OK\r\ncontent-LENGTH:\t5 \r\n\r\nhello", false, 200, "hello");
     good("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-         "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n", false, 201, "hello world");
+         "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n",
+         false, 201, "hello world");
     good("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: 1\r\n\r\n", false, 200, "");
     good("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", false, 204, "");
     good("HTTP/1.0 400 Bad Request\r\n\r\nuntil the end", true, 400, "until the end");
@@ -60,14 +61,22 @@ static void test_parse(void)
     bad("a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", false, -EBADMSG);
     bad("a body that is cut short", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", true, -EBADMSG);
     bad("a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", false, -EBADMSG);
-    bad("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", false, -EBADMSG);
-    bad("a length that nobody can hold", "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n", false, -EFBIG);
-    bad("a length over 64 bits", "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", false, -EBADMSG);
-    bad("an encoding that is not known", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", false, -EBADMSG);
-    bad("a chunk size that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", false, -EBADMSG);
-    bad("a chunk longer than it said", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", false, -EBADMSG);
-    bad("a chunk that nobody can hold", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", false, -EFBIG);
-    bad("chunks that are cut short", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", true, -EBADMSG);
+    bad("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", false,
+        -EBADMSG);
+    bad("a length that nobody can hold", "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n",
+        false, -EFBIG);
+    bad("a length over 64 bits", "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", false,
+        -EBADMSG);
+    bad("an encoding that is not known", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", false,
+        -EBADMSG);
+    bad("a chunk size that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", false,
+        -EBADMSG);
+    bad("a chunk longer than it said", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
+        false, -EBADMSG);
+    bad("a chunk that nobody can hold",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", false, -EFBIG);
+    bad("chunks that are cut short", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        true, -EBADMSG);
     struct httpc_reply r;
     const char *text = "HTTP/1.1 200 OK\r\nServer: rootlet\r\nContent-Length: 0\r\n\r\n";
     is_int(httpc_parse(text, strlen(text), false, &r), 1, "a reply that names its server");
@@ -114,19 +123,24 @@ static void test_request(const char *dir)
     struct reason why = {.text = ""};
     char path[64];
     snprintf(path, sizeof(path), "%s/a", dir);
-    pid_t pid = serve(path, "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "\r\n\r\n{\"a\":1}");
-    is_int(httpc_request(path, "POST", "/v1/ports", "{\"a\":1}", 10000, &r, &why), 0, "a request and its reply");
+    pid_t pid = serve(path, "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+                      "\r\n\r\n{\"a\":1}");
+    is_int(httpc_request(path, "POST", "/v1/ports", "{\"a\":1}", 10000, &r, &why), 0,
+           "a request and its reply");
     is_int(r.status, 201, "the status");
     is_str(r.body, "hi", "the body");
     free(r.body);
     is_int(end_of(pid), 0, "the server saw the whole request");
-    ok(httpc_request(path, "GET", "/", NULL, 10000, &r, &why) == -ECONNREFUSED && strstr(why.text, "nobody listens"),
+    ok(httpc_request(path, "GET", "/", NULL, 10000, &r, &why) == -ECONNREFUSED &&
+           strstr(why.text, "nobody listens"),
        "a socket that nobody listens on");
     unlink(path);
-    ok(httpc_request(path, "GET", "/", NULL, 10000, &r, &why) == -ENOENT && strstr(why.text, "there is no socket"),
+    ok(httpc_request(path, "GET", "/", NULL, 10000, &r, &why) == -ENOENT &&
+           strstr(why.text, "there is no socket"),
        "a socket that is not there");
     pid = serve(path, "220 smtp ready\r\n", "\r\n\r\n");
-    ok(httpc_request(path, "GET", "/", NULL, 10000, &r, &why) == -EBADMSG && strstr(why.text, "does not speak HTTP"),
+    ok(httpc_request(path, "GET", "/", NULL, 10000, &r, &why) == -EBADMSG &&
+           strstr(why.text, "does not speak HTTP"),
        "a server of something else");
     end_of(pid);
     unlink(path);
@@ -147,7 +161,8 @@ static void test_long_path(const char *dir)
     pid_t pid = serve("s", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "\r\n\r\n");
     if (chdir("/") < 0)
         bail_out("cannot go back");
-    if (is_int(httpc_request(path, "GET", "/", NULL, 10000, &r, &why), 0, "a socket with a path longer than sun_path"))
+    if (is_int(httpc_request(path, "GET", "/", NULL, 10000, &r, &why), 0,
+               "a socket with a path longer than sun_path"))
         free(r.body);
     is_int(end_of(pid), 0, "is reached");
     unlink(path);

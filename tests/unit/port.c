@@ -24,8 +24,8 @@ static struct portspec spec(enum port_proto proto, const char *ip, uint16_t port
     return s;
 }
 
-static int add(struct port_table *t, enum port_proto proto, const char *ip, uint16_t port, struct port_entry *ret,
-               struct reason *why)
+static int add(struct port_table *t, enum port_proto proto, const char *ip, uint16_t port,
+               struct port_entry *ret, struct reason *why)
 {
     struct portspec s = spec(proto, ip, port, 80);
     return port_add(t, &s, ret, why);
@@ -69,15 +69,19 @@ static void test_conflicts(void)
     uint16_t p = e.spec.parent_port;
     ok(add(t, PORT_TCP, "127.0.0.1", p, NULL, &why) == -EADDRINUSE && strstr(why.text, "conflict with ID 1"),
        "the same again: the conflict names the id");
-    ok(add(t, PORT_TCP, "", p, NULL, &why) == -EADDRINUSE && strstr(why.text, "conflict with ID 1"), "every address");
-    ok(add(t, PORT_TCP4, "0.0.0.0", p, NULL, &why) == -EADDRINUSE && strstr(why.text, "conflict with ID 1"), "every IPv4 address");
+    ok(add(t, PORT_TCP, "", p, NULL, &why) == -EADDRINUSE && strstr(why.text, "conflict with ID 1"),
+       "every address");
+    ok(add(t, PORT_TCP4, "0.0.0.0", p, NULL, &why) == -EADDRINUSE && strstr(why.text, "conflict with ID 1"),
+       "every IPv4 address");
     is_int(add(t, PORT_TCP, "127.0.0.2", p, &f, &why), 0, "another address is none");
     is_int(f.id, 2, "it has the next id");
     int foreign = local_socket(SOCK_STREAM, 0, false);
-    ok(add(t, PORT_TCP, "127.0.0.1", port_of(foreign), NULL, &why) == -EADDRINUSE && strstr(why.text, "another program"),
+    ok(add(t, PORT_TCP, "127.0.0.1", port_of(foreign), NULL, &why) == -EADDRINUSE &&
+           strstr(why.text, "another program"),
        "a port of somebody else: so it says");
     fd_close(&foreign);
-    ok(add(t, PORT_TCP, "203.0.113.254", 0, NULL, &why) == -EADDRNOTAVAIL && strstr(why.text, "not an address of this host"),
+    ok(add(t, PORT_TCP, "203.0.113.254", 0, NULL, &why) == -EADDRNOTAVAIL &&
+           strstr(why.text, "not an address of this host"),
        "an address of somebody else: so it says");
     ok(add(t, PORT_TCP4, "::1", 0, NULL, &why) == -EINVAL, "a family that does not fit");
     is_int(port_count(t), 2, "what failed left nothing");
@@ -97,7 +101,8 @@ static void test_batch(void)
     struct port_entry e[3];
     struct reason why = {.text = ""};
     port_table_new(&t);
-    struct portspec s[3] = {spec(PORT_TCP, "127.0.0.1", 0, 80), spec(PORT_UDP, "127.0.0.1", 0, 80), spec(PORT_TCP, "127.0.0.1", 0, 80)};
+    struct portspec s[3] = {spec(PORT_TCP, "127.0.0.1", 0, 80), spec(PORT_UDP, "127.0.0.1", 0, 80),
+                            spec(PORT_TCP, "127.0.0.1", 0, 80)};
     is_int(port_add_all(t, s, 3, e, &why), 0, "three at once");
     ok(e[0].id == 1 && e[1].id == 2 && e[2].id == 3, "each with an id");
     s[1] = e[0].spec;
@@ -113,7 +118,8 @@ static void test_families(void)
     struct reason why = {.text = ""};
     port_table_new(&t);
     is_int(add(t, PORT_TCP, "0.0.0.0", 0, &e, &why), 0, "tcp on 0.0.0.0");
-    ok(add(t, PORT_TCP6, "::1", e.spec.parent_port, NULL, &why) == -EADDRINUSE && strstr(why.text, "conflict with ID 1"),
+    ok(add(t, PORT_TCP6, "::1", e.spec.parent_port, NULL, &why) == -EADDRINUSE &&
+           strstr(why.text, "conflict with ID 1"),
        "is on IPv6 too");
     int fd = local_socket(SOCK_STREAM, e.spec.parent_port, true);
     ok(fd >= 0, "and on IPv4");
@@ -133,13 +139,15 @@ static int privileged_port(void)
     free_auto char *start = NULL;
     if (getuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
         return 1;
-    if (file_read(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", 64, &start, NULL) < 0 || port_table_new(&t) < 0)
+    if (file_read(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", 64, &start, NULL) < 0 ||
+        port_table_new(&t) < 0)
         return 2;
     int r = add(t, PORT_TCP, "127.0.0.1", 1, NULL, &why);
     port_table_free(t);
     if (start[0] == '0' || (start[0] == '1' && start[1] == '\n')) /* nothing is privileged here */
         return r == 0 ? 0 : 3;
-    return r == -EACCES && strstr(why.text, "ip_unprivileged_port_start") && strstr(why.text, "setcap") ? 0 : 4;
+    return r == -EACCES && strstr(why.text, "ip_unprivileged_port_start") && strstr(why.text, "setcap") ? 0
+                                                                                                        : 4;
 }
 
 static void test_privileged(void)
@@ -198,8 +206,12 @@ static void check_tcp(int server, uint16_t port, const char *what)
     fd_auto int c = local_socket(SOCK_STREAM, port, true);
     fd_auto int s = c < 0 ? -1 : accept4(server, NULL, NULL, SOCK_CLOEXEC);
     ok(c >= 0 && s >= 0, "%s: a connection arrives inside", what);
-    ok(send(c, "ping", 4, MSG_NOSIGNAL) == 4 && recv(s, buf, 4, MSG_WAITALL) == 4 && memcmp(buf, "ping", 4) == 0, "%s: there", what);
-    ok(send(s, "pong", 4, MSG_NOSIGNAL) == 4 && recv(c, buf, 4, MSG_WAITALL) == 4 && memcmp(buf, "pong", 4) == 0, "%s: and back", what);
+    ok(send(c, "ping", 4, MSG_NOSIGNAL) == 4 && recv(s, buf, 4, MSG_WAITALL) == 4 &&
+           memcmp(buf, "ping", 4) == 0,
+       "%s: there", what);
+    ok(send(s, "pong", 4, MSG_NOSIGNAL) == 4 && recv(c, buf, 4, MSG_WAITALL) == 4 &&
+           memcmp(buf, "pong", 4) == 0,
+       "%s: and back", what);
 }
 
 static void check_udp(int server, uint16_t port, const char *what)
@@ -208,8 +220,10 @@ static void check_udp(int server, uint16_t port, const char *what)
     union sockaddr_ip from;
     socklen_t len = sizeof(from);
     fd_auto int c = local_socket(SOCK_DGRAM, port, true);
-    ok(c >= 0 && send(c, "ping", 4, 0) == 4 && recvfrom(server, buf, sizeof(buf), 0, &from.sa, &len) == 4, "%s: there", what);
-    ok(sendto(server, "pong!", 5, 0, &from.sa, len) == 5 && recv(c, buf, sizeof(buf), 0) == 5, "%s: and back", what);
+    ok(c >= 0 && send(c, "ping", 4, 0) == 4 && recvfrom(server, buf, sizeof(buf), 0, &from.sa, &len) == 4,
+       "%s: there", what);
+    ok(sendto(server, "pong!", 5, 0, &from.sa, len) == 5 && recv(c, buf, sizeof(buf), 0) == 5, "%s: and back",
+       what);
 }
 
 static void on_warn(const char *text, void *arg)
@@ -247,7 +261,8 @@ static void test_portd(void)
     s = spec(PORT_TCP, "127.0.0.1", 0, nport);
     is_int(port_add(t, &s, &closed, &why), 0, "a port to where nobody listens");
     int fd = local_socket(SOCK_STREAM, closed.spec.parent_port, true);
-    ok(fd == -ECONNREFUSED || (fd >= 0 && recv(fd, &c, 1, 0) < 0 && errno == ECONNRESET), "is a refused or reset connection");
+    ok(fd == -ECONNREFUSED || (fd >= 0 && recv(fd, &c, 1, 0) < 0 && errno == ECONNRESET),
+       "is a refused or reset connection");
     fd_close(&fd);
 
     ok(stop_portd(&p, SIGKILL) == SIGKILL, "portd is killed");

@@ -117,15 +117,18 @@ static void test_ranges(void)
     seen.n = 0;
     is_int(portspec_parse_range("65535:65535/tcp", collect, &seen, &why), 0, "a single one");
     is_int(seen.n, 1, "is one port");
-    ok(portspec_parse_range("8000-8010:80-89/tcp", collect, &seen, &why) < 0 && strstr(why.text, "differ in length"),
+    ok(portspec_parse_range("8000-8010:80-89/tcp", collect, &seen, &why) < 0 &&
+           strstr(why.text, "differ in length"),
        "ranges of different length");
-    ok(portspec_parse_range("8010-8000:80-90/tcp", collect, &seen, &why) < 0 && strstr(why.text, "ends before"),
+    ok(portspec_parse_range("8010-8000:80-90/tcp", collect, &seen, &why) < 0 &&
+           strstr(why.text, "ends before"),
        "a range that ends before it begins");
     ok(portspec_parse_range("0-10:80-90/tcp", collect, &seen, &why) < 0, "a range from port 0");
     ok(portspec_parse_range("1-:1-/tcp", collect, &seen, &why) < 0, "an open range");
     ok(portspec_parse_range("1-2-3:1-3/tcp", collect, &seen, &why) < 0, "a range of three");
     seen.n = 0;
-    is_int(portspec_parse_range("1-65535:1-65535/tcp", collect, &seen, &why), 7, "the callback's result ends and is returned");
+    is_int(portspec_parse_range("1-65535:1-65535/tcp", collect, &seen, &why), 7,
+           "the callback's result ends and is returned");
 }
 
 int main(void)

@@ -239,7 +239,8 @@ static void test_blocked(bool splice, const char *how)
     struct fixture f;
     setup(&f, splice);
     uint64_t sent = fill(&f, f.a, 3);
-    ok(sent > 0, "%s: a peer that does not read stops the sender (after %llu bytes)", how, (unsigned long long)sent);
+    ok(sent > 0, "%s: a peer that does not read stops the sender (after %llu bytes)", how,
+       (unsigned long long)sent);
     ok(idle(&f), "%s: and the loop waits meanwhile", how);
     struct flow y = {.from = f.b, .to = f.a, .seed = 4, .total = 5000};
     while (!y.shut)
@@ -270,7 +271,8 @@ static void test_reset_while_blocked(void)
     reset(&f.b);
     settle(&f);
     char c;
-    ok(await(&f, f.a) && recv(f.a, &c, 1, 0) < 0 && errno == ECONNRESET, "a reset reaches a sender that waits");
+    ok(await(&f, f.a) && recv(f.a, &c, 1, 0) < 0 && errno == ECONNRESET,
+       "a reset reaches a sender that waits");
     is_int(relay_count(f.e), 0, "the connection is gone");
     teardown(&f);
 }

@@ -35,7 +35,8 @@ static struct rest_answer call(struct port_table *t, const char *method, const c
 }
 
 /* The status, and a piece of the body. */
-static void check(struct port_table *t, const char *method, const char *path, const char *body, int status, const char *has)
+static void check(struct port_table *t, const char *method, const char *path, const char *body, int status,
+                  const char *has)
 {
     struct rest_answer a = call(t, method, path, body);
     is_int(a.status, status, "%s %s %.60s", method, path, body);
@@ -47,13 +48,16 @@ static void check(struct port_table *t, const char *method, const char *path, co
 static void test_info(struct port_table *t)
 {
     check(t, "GET", "/v1/info", "", 200,
-          "{\"apiVersion\":\"1.1.1\",\"version\":\"9.8.7\",\"stateDir\":\"/run/a \\\"quoted\\\" dir\",\"childPID\":4711,"
-          "\"networkDriver\":{\"driver\":\"slirp4netns\",\"dns\":[\"10.0.2.3\"],\"childIP\":\"10.0.2.100\"},"
-          "\"portDriver\":{\"driver\":\"builtin\",\"protos\":[\"tcp\",\"tcp4\",\"tcp6\",\"udp\",\"udp4\",\"udp6\"]}}");
+          "{\"apiVersion\":\"1.1.1\",\"version\":\"9.8.7\",\"stateDir\":\"/run/a \\\"quoted\\\" "
+          "dir\",\"childPID\":4711,"
+          "\"networkDriver\":{\"driver\":\"slirp4netns\",\"dns\":[\"10.0.2.3\"],\"childIP\":\"10.0.2.100\",\"dynamicChildIP\":false},"
+          "\"portDriver\":{\"driver\":\"builtin\",\"protos\":[\"tcp\",\"tcp4\",\"tcp6\",\"udp\",\"udp4\","
+          "\"udp6\"]}}");
     const struct rest_info bare = {.state_dir = "/x", .child_pid = 1, .version = "1"};
     struct rest_answer a;
     restapi_handle(&bare, NULL, "GET", "/v1/info", "", 0, &a);
-    is_str(a.body, "{\"apiVersion\":\"1.1.1\",\"version\":\"1\",\"stateDir\":\"/x\",\"childPID\":1}", "without drivers there are no objects for them");
+    is_str(a.body, "{\"apiVersion\":\"1.1.1\",\"version\":\"1\",\"stateDir\":\"/x\",\"childPID\":1}",
+           "without drivers there are no objects for them");
     free(a.body);
 }
 
@@ -62,14 +66,17 @@ static void test_ports(struct port_table *t)
     check(t, "GET", "/v1/ports", "", 200, "[]");
     check(NULL, "GET", "/v1/ports", "", 400, "no port driver");
     check(NULL, "POST", "/v1/ports", "{}", 400, "no port driver");
-    check(t, "POST", "/v1/ports", "{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"parentPort\":0,\"childPort\":80}", 201,
+    check(t, "POST", "/v1/ports",
+          "{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"parentPort\":0,\"childPort\":80}", 201,
           "{\"id\":1,\"spec\":{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"parentPort\":");
     check(t, "POST", "/v1/ports",
-          "[{\"proto\":\"udp4\",\"parentIP\":\"127.0.0.1\",\"childIP\":\"10.0.0.9\",\"childPort\":53},{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"childPort\":81}]",
+          "[{\"proto\":\"udp4\",\"parentIP\":\"127.0.0.1\",\"childIP\":\"10.0.0.9\",\"childPort\":53},{"
+          "\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"childPort\":81}]",
           201, "\"childPort\":53,\"childIP\":\"10.0.0.9\"}},{\"id\":3,");
     char again[160];
     snprintf(again, sizeof(again),
-             "[{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"childPort\":82},{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"parentPort\":%u,\"childPort\":80}]",
+             "[{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"childPort\":82},{\"proto\":\"tcp\","
+             "\"parentIP\":\"127.0.0.1\",\"parentPort\":%u,\"childPort\":80}]",
              port_get(t, 0)->spec.parent_port);
     check(t, "POST", "/v1/ports", again, 400, "conflict with ID 1");
     is_int(port_count(t), 3, "a batch that fails adds nothing");
@@ -101,10 +108,13 @@ static void test_bad_input(struct port_table *t)
         {"{\"proto\":\"tcp\",\"parentPort\":-1,\"childPort\":1}", "'parentPort' must be a number"},
         {"{\"proto\":\"tcp\",\"parentPort\":1.5,\"childPort\":1}", "'parentPort' must be a number"},
         {"{\"proto\":\"tcp\",\"parentPort\":\"80\",\"childPort\":1}", "'parentPort' must be a number"},
-        {"{\"proto\":\"tcp\",\"parentIP\":\"localhost\",\"parentPort\":1,\"childPort\":1}", "invalid parent address"},
+        {"{\"proto\":\"tcp\",\"parentIP\":\"localhost\",\"parentPort\":1,\"childPort\":1}",
+         "invalid parent address"},
         {"{\"proto\":\"tcp4\",\"parentIP\":\"::1\",\"parentPort\":1,\"childPort\":1}", "does not fit"},
         {"{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\\u0000\",\"childPort\":1}", "must be a string"},
-        {"{\"proto\":\"tcp\",\"childIP\":\"1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20\",\"childPort\":1}", "no IP address"},
+        {"{\"proto\":\"tcp\",\"childIP\":\"1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20\","
+         "\"childPort\":1}",
+         "no IP address"},
     };
     for (size_t i = 0; i < array_size(bad); i++)
         check(t, "POST", "/v1/ports", bad[i].body, 400, bad[i].says);
@@ -173,12 +183,16 @@ static int client(const char *path)
         return 2;
     if (request_status(path, "GET", "/v1/ports?x=y", NULL) != 200)
         return 3;
-    if (request_status(path, "POST", "/v1/ports", "{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"childPort\":80}") != 201)
+    if (request_status(path, "POST", "/v1/ports",
+                       "{\"proto\":\"tcp\",\"parentIP\":\"127.0.0.1\",\"childPort\":80}") != 201)
         return 4;
     if (request_status(path, "POST", "/v1/ports", huge) != 413)
         return 5;
     free(huge);
-    if (raw_status(path, "POST /v1/ports HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n") / 100 != 4)
+    if (raw_status(path,
+                   "POST /v1/ports HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n") /
+            100 !=
+        4)
         return 6;
     if (raw_status(path, "complete nonsense\r\n\r\n") / 100 == 2)
         return 7;
@@ -220,7 +234,8 @@ static void test_http(struct port_table *t)
     pid_t pid = fork();
     if (pid == 0)
         _exit(client(path));
-    h.exit = (struct watch){.fd = pidfd_open_(pid), .events = EPOLLIN, .fn = on_exit_of_client, .what = "client"};
+    h.exit =
+        (struct watch){.fd = pidfd_open_(pid), .events = EPOLLIN, .fn = on_exit_of_client, .what = "client"};
     loop_add(l, &h.exit);
     loop_run(l);
     is_int(h.status, 0, "the client's requests (exit status << 8: which one was answered otherwise)");
