@@ -21,6 +21,8 @@
 #include "core/parse.h"
 #include "core/replace.h"
 
+extern const struct applet applet_spec;
+
 enum { MAX_SPEC = 16 << 20, MAX_NOTES = 100 };
 
 enum exit_status {
@@ -36,7 +38,7 @@ struct options {
     struct oci_options oci;
     const char *net, *bundle, *output;
     struct strv map_uid, map_gid;
-    bool in_place, diff, explain, json, check, new, rootless, debug, help;
+    bool in_place, diff, explain, json, check, new, rootless, debug, help, version;
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -83,6 +85,7 @@ static const struct opt table[] = {
     {.help = "Other"},
     {"debug", 0, OPT_FLAG, AT(debug), NULL, "log every step"},
     {"help", 'h', OPT_FLAG, AT(help), NULL, "this text"},
+    {"version", 'v', OPT_FLAG, AT(version), NULL, "the version"},
     {0},
 };
 
@@ -456,6 +459,10 @@ static int spec_main(int argc, char **argv)
         return EXIT_USAGE;
     if (o.help)
         return help(argv[0]);
+    if (o.version) {
+        printf("%s " ROOTLET_VERSION "\n", applet_is_alias(&applet_spec, argv[0]) ? argv[0] : "rootlet spec");
+        return fflush(stdout) == 0 ? EXIT_FINE : EXIT_IO;
+    }
     log_set_debug(o.debug);
     if (argc - first > 1)
         log_error("one FILE at a time ('%s' is a second one)", argv[first + 1]);

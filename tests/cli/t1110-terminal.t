@@ -63,6 +63,7 @@ for who in root user; do
 			expect ready
 			send \x1a
 			expect Stopped
+			expect bash-
 			send jobs; fg\n
 			expect Stopped
 			send word\n
