@@ -9,8 +9,9 @@ enum applet_flag {
 };
 
 struct applet {
-    const char *name;    /* "run" */
-    const char *aliases; /* names of the programs it stands in for, blank-separated: "rootlesskit docker-rootlesskit" */
+    const char *name; /* "run" */
+    const char *
+        aliases; /* names of the programs it stands in for, blank-separated: "rootlesskit docker-rootlesskit" */
     const char *summary; /* one line for --list and --help */
     /**
      * main - the applet

@@ -32,7 +32,8 @@ static const struct applet *const applets[] = {
 };
 
 /* Call @fn for each alias of @a; its non-zero return ends and is returned. */
-static int each_alias(const struct applet *a, int (*fn)(const struct applet *, const char *alias, void *), void *arg)
+static int each_alias(const struct applet *a, int (*fn)(const struct applet *, const char *alias, void *),
+                      void *arg)
 {
     for (const char *p = a->aliases; p && *p;) {
         char alias[64];
@@ -255,7 +256,8 @@ static int own_words(int argc, char **argv)
     if (!strcmp(word, "--install"))
         return install(argc, argv);
     if (word[0] == '-') {
-        static const char *const words[] = {"--help", "--list", "--aliases", "--install", "--version", "--licenses"};
+        static const char *const words[] = {"--help",    "--list",    "--aliases",
+                                            "--install", "--version", "--licenses"};
         const char *near = opt_suggest(word, words, array_size(words));
         if (near)
             log_error("unknown option '%s' (did you mean '%s'?)", word, near);
@@ -275,7 +277,8 @@ static void fill_std_fds(void)
     for (int fd = 0; fd <= 2; fd++) {
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
-        if (open("/dev/null", fd ? O_WRONLY : O_RDONLY) < 0 && open("/", O_PATH) < 0) /* inherited on purpose */
+        if (open("/dev/null", fd ? O_WRONLY : O_RDONLY) < 0 &&
+            open("/", O_PATH) < 0) /* inherited on purpose */
             _exit(1);
     }
 }

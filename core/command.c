@@ -23,7 +23,8 @@ unsigned command_find_activation(void)
     const char *pid_text = getenv("LISTEN_PID"), *n_text = getenv("LISTEN_FDS");
     pid_t pid;
     uint64_t n;
-    if (!pid_text || !n_text || parse_pid(pid_text, &pid) < 0 || parse_uint(n_text, 1, ACTIVATION_MAX, &n) < 0)
+    if (!pid_text || !n_text || parse_pid(pid_text, &pid) < 0 ||
+        parse_uint(n_text, 1, ACTIVATION_MAX, &n) < 0)
         return 0;
     return pid == getpid() ? (unsigned)n : 0;
 }

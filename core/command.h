@@ -12,7 +12,8 @@ struct command {
     enum exit_style style; /* of exit statuses: 126/127/128+N, or 1/255 */
     sigset_t mask;         /* signal mask the command gets (the one we were started with) */
     bool own_session;      /* under a reaper: setsid(2) */
-    unsigned listen_fds;   /* socket activation: fds 3.. that pass through; LISTEN_PID becomes the command's pid */
+    unsigned
+        listen_fds; /* socket activation: fds 3.. that pass through; LISTEN_PID becomes the command's pid */
 };
 
 /**

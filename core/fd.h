@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#define array_size(a)   (sizeof(a) / sizeof((a)[0]))
-#define container_of(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+#define array_size(a)                 (sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 /* Local that closes its fd (>= 0) when it leaves the scope: `fd_auto int fd = open(...)`. */
-#define fd_auto         __attribute__((cleanup(fd_cleanup), unused))
+#define fd_auto __attribute__((cleanup(fd_cleanup), unused))
 /* Local that free()s its pointer: `free_auto char *s = NULL`. */
-#define free_auto       __attribute__((cleanup(free_cleanup), unused))
+#define free_auto __attribute__((cleanup(free_cleanup), unused))
 
 void fd_cleanup(int *fd);
 void free_cleanup(void *ptr_to_ptr);
@@ -28,12 +28,12 @@ static inline int steal_fd(int *fd)
     *fd = -1;
     return r;
 }
-#define steal_ptr(pp)                                                                                        \
-    __extension__({                                                                                          \
-        __auto_type steal_pp_ = (pp);                                                                        \
-        __auto_type steal_p_ = *steal_pp_;                                                                   \
-        *steal_pp_ = NULL;                                                                                   \
-        steal_p_;                                                                                            \
+#define steal_ptr(pp)                      \
+    __extension__({                        \
+        __auto_type steal_pp_ = (pp);      \
+        __auto_type steal_p_ = *steal_pp_; \
+        *steal_pp_ = NULL;                 \
+        steal_p_;                          \
     })
 
 int fd_set_cloexec(int fd, bool on);

@@ -56,12 +56,12 @@ __attribute__((format(printf, 3, 0))) static void emit(const char *kind, int err
     errno = saved;
 }
 
-#define EMIT(kind, err)                                                                                      \
-    do {                                                                                                     \
-        va_list ap;                                                                                          \
-        va_start(ap, fmt);                                                                                   \
-        emit(kind, err, fmt, ap);                                                                            \
-        va_end(ap);                                                                                          \
+#define EMIT(kind, err)           \
+    do {                          \
+        va_list ap;               \
+        va_start(ap, fmt);        \
+        emit(kind, err, fmt, ap); \
+        va_end(ap);               \
     } while (0)
 
 void log_error(const char *fmt, ...)

@@ -15,7 +15,7 @@ enum { BATCH = 64 };
 
 struct loop {
     int epfd;
-    int quit_code; /* -1: running */
+    int quit_code;        /* -1: running */
     struct timer *timers; /* soonest first */
     struct epoll_event batch[BATCH];
     int batch_n, batch_at; /* the batch under way: entries > batch_at are still to be handled */

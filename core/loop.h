@@ -17,8 +17,8 @@ typedef void watch_fn(struct loop *l, struct watch *w, uint32_t events);
 typedef void timer_fn(struct loop *l, struct timer *t);
 
 struct watch {
-    int fd;           /* borrowed: the owner closes it, after loop_del() */
-    uint32_t events;  /* EPOLLIN, EPOLLOUT...; change with loop_mod() */
+    int fd;          /* borrowed: the owner closes it, after loop_del() */
+    uint32_t events; /* EPOLLIN, EPOLLOUT...; change with loop_mod() */
     watch_fn *fn;
     const char *what; /* for the debug log */
     bool armed;       /* the loop's */
@@ -49,13 +49,13 @@ void loop_timer_del(struct loop *l, struct timer *t);
  */
 int loop_signals(struct loop *l, struct watch *w, const sigset_t *set);
 
-int loop_run(struct loop *l);            /* until loop_quit(): its code; or -errno of epoll_wait(2) */
+int loop_run(struct loop *l);             /* until loop_quit(): its code; or -errno of epoll_wait(2) */
 void loop_quit(struct loop *l, int code); /* code >= 0 */
 bool loop_quitting(const struct loop *l, int *ret_code);
 
 /* For an owner with its own poll set (libslirp): poll loop_fd() for POLLIN for at most loop_timeout() ms, then call loop_dispatch(). */
 int loop_fd(const struct loop *l);
-int loop_timeout(const struct loop *l); /* ms to the next deadline, rounded up; -1 = none */
+int loop_timeout(const struct loop *l);            /* ms to the next deadline, rounded up; -1 = none */
 int loop_dispatch(struct loop *l, int timeout_ms); /* one batch; 0 or -errno */
 
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */

@@ -15,9 +15,9 @@
 #endif
 
 const struct ns_kind ns_kinds[] = {
-    {"user", CLONE_NEWUSER}, {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},
-    {"net", CLONE_NEWNET},   {"pid", CLONE_NEWPID},       {"mnt", CLONE_NEWNS},  {"time", CLONE_NEWTIME},
-    {NULL, 0},
+    {"user", CLONE_NEWUSER}, {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC},
+    {"uts", CLONE_NEWUTS},   {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID},
+    {"mnt", CLONE_NEWNS},    {"time", CLONE_NEWTIME},     {NULL, 0},
 };
 
 int ns_open(pid_t pid, const char *name)

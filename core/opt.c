@@ -90,7 +90,8 @@ static int set_uint(const struct opt *o, uint32_t *target, const char *value)
     uint32_t max = o->max ? o->max : UINT32_MAX;
     int r = parse_uint(value, o->min, max, &v);
     if (r < 0) {
-        log_error("--%s: bad value '%s' (a whole number from %u to %u is needed)", o->name, value, o->min, max);
+        log_error("--%s: bad value '%s' (a whole number from %u to %u is needed)", o->name, value, o->min,
+                  max);
         return -EINVAL;
     }
     *target = (uint32_t)v;

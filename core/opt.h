@@ -29,15 +29,15 @@ enum opt_kind {
     OPT_STR,     /* const char * */
     OPT_LIST,    /* struct strv; repeatable */
     OPT_UINT,    /* uint32_t, .min..max */
-    OPT_ENUM,    /* int: index into .values (NULL-terminated); a value "" cannot be given: it stands for "not given" */
+    OPT_ENUM, /* int: index into .values (NULL-terminated); a value "" cannot be given: it stands for "not given" */
 };
 
 struct opt {
     const char *name; /* long name without dashes */
     char letter;      /* short name or 0 */
     enum opt_kind kind;
-    size_t offset;    /* of the target in the applet's option struct */
-    const char *arg;  /* placeholder of the value in help ("DIR"); NULL: derived from the kind */
+    size_t offset;   /* of the target in the applet's option struct */
+    const char *arg; /* placeholder of the value in help ("DIR"); NULL: derived from the kind */
     const char *help;
     const char *const *values; /* OPT_ENUM */
     uint32_t min, max;         /* OPT_UINT; max 0 = UINT32_MAX */
@@ -46,7 +46,8 @@ struct opt {
 };
 
 enum {
-    OPT_PERMUTE = 1, /* options may follow operands (getopt_long's default); else parsing stops at the first operand */
+    OPT_PERMUTE =
+        1, /* options may follow operands (getopt_long's default); else parsing stops at the first operand */
 };
 
 /**

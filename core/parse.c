@@ -14,7 +14,8 @@ int parse_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret)
     for (; *s; s++) {
         if (*s < '0' || *s > '9')
             return -EINVAL;
-        over = over || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (unsigned)(*s - '0'), &v);
+        over =
+            over || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (unsigned)(*s - '0'), &v);
     }
     if (over || v < min || v > max)
         return -ERANGE;

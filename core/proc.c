@@ -192,7 +192,8 @@ static void trim(char *s)
             *p = ' ';
 }
 
-int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason *err, char *out, size_t out_size)
+int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason *err, char *out,
+             size_t out_size)
 {
     int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1};
     if (pipe2(out_pipe, O_CLOEXEC) < 0)
@@ -250,7 +251,8 @@ int proc_which(const char *name, char *ret)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     while (*path) {
         size_t n = strcspn(path, ":");
-        if (str_format(ret, PATH_MAX, "%.*s/%s", n ? (int)n : 1, n ? path : ".", name) == 0 && is_executable_file(ret))
+        if (str_format(ret, PATH_MAX, "%.*s/%s", n ? (int)n : 1, n ? path : ".", name) == 0 &&
+            is_executable_file(ret))
             return 0;
         path += n + (path[n] == ':');
     }

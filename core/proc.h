@@ -7,7 +7,7 @@
 
 #include "core/log.h"
 
-int pidfd_open_(pid_t pid);         /* CLOEXEC fd or -errno (pidfd_open(2)) */
+int pidfd_open_(pid_t pid);           /* CLOEXEC fd or -errno (pidfd_open(2)) */
 int pidfd_signal(int pidfd, int sig); /* pidfd_send_signal(2) */
 /* pidfd_wait - reap exactly this child, waiting at most @timeout_ms (-1: for ever). 0 and *ret_status as of waitpid(2), -ETIMEDOUT, -ECHILD. */
 int pidfd_wait(int pidfd, int timeout_ms, int *ret_status);
@@ -27,7 +27,8 @@ int proc_die_with_parent(pid_t parent);
  * stdin is /dev/null; every other fd is closed. Blocks until the program ends or @timeout_ms passed (killed, -ETIMEDOUT).
  * @out/@out_size: its stdout, NUL-terminated, truncated to fit; may be NULL/0.
  */
-int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason *err, char *out, size_t out_size);
+int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason *err, char *out,
+             size_t out_size);
 
 /* proc_which - find an executable regular file in $PATH (or @name itself when it has a slash). 0 or -ENOENT. @ret: PATH_MAX bytes. */
 int proc_which(const char *name, char *ret);

@@ -11,10 +11,12 @@
 #include "core/loop.h"
 
 static const char *const names[] = {
-    [SYNC_FAILED] = "failed",     [SYNC_MAPPED] = "mapped",     [SYNC_NET] = "net",
-    [SYNC_NET_UP] = "net-up",     [SYNC_READY] = "ready",       [SYNC_GO] = "go",
-    [SYNC_PORT_ADD] = "port-add", [SYNC_PORT_DEL] = "port-del", [SYNC_PORT_ACK] = "port-ack",
-    [SYNC_UP] = "up",             [SYNC_WARN] = "warn",         [SYNC_SPAWNED] = "spawned",
+    [SYNC_FAILED] = "failed",     [SYNC_MAPPED] = "mapped",
+    [SYNC_NET] = "net",           [SYNC_NET_UP] = "net-up",
+    [SYNC_READY] = "ready",       [SYNC_GO] = "go",
+    [SYNC_PORT_ADD] = "port-add", [SYNC_PORT_DEL] = "port-del",
+    [SYNC_PORT_ACK] = "port-ack", [SYNC_UP] = "up",
+    [SYNC_WARN] = "warn",         [SYNC_SPAWNED] = "spawned",
     [SYNC_EXIT] = "exit",         [SYNC_STOP] = "stop",
 };
 _Static_assert(array_size(names) == SYNC_MSG_MAX, "every message has a name");
@@ -128,7 +130,8 @@ int sync_recv(int fd, struct sync_in *in, int timeout_ms)
     if (n == 0)
         return -ECONNRESET;
     take_fds(&msg, in);
-    if ((size_t)n < sizeof(head) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || head == 0 || head >= SYNC_MSG_MAX) {
+    if ((size_t)n < sizeof(head) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || head == 0 ||
+        head >= SYNC_MSG_MAX) {
         sync_in_done(in);
         return -EBADMSG;
     }
@@ -137,19 +140,23 @@ int sync_recv(int fd, struct sync_in *in, int timeout_ms)
     return 0;
 }
 
-int sync_expect(int fd, enum sync_msg want, struct sync_in *in, int timeout_ms, const char *peer, struct reason *why)
+int sync_expect(int fd, enum sync_msg want, struct sync_in *in, int timeout_ms, const char *peer,
+                struct reason *why)
 {
     int r = sync_recv(fd, in, timeout_ms);
     if (r == -ECONNRESET)
         return reason_set(why, r, "the %s ended before it sent '%s'", peer, sync_name(want));
     if (r == -ETIMEDOUT)
-        return reason_set(why, r, "the %s did not send '%s' within %d seconds", peer, sync_name(want), timeout_ms / 1000);
+        return reason_set(why, r, "the %s did not send '%s' within %d seconds", peer, sync_name(want),
+                          timeout_ms / 1000);
     if (r < 0)
-        return reason_set(why, r, "waiting for '%s' from the %s failed (error %d)", sync_name(want), peer, -r);
+        return reason_set(why, r, "waiting for '%s' from the %s failed (error %d)", sync_name(want), peer,
+                          -r);
     if (in->msg == want)
         return 0;
     sync_in_done(in);
     if (in->msg == SYNC_FAILED)
         return reason_set(why, -ECANCELED, "the %s failed", peer);
-    return reason_set(why, -EPROTO, "the %s sent '%s' where '%s' was due", peer, sync_name(in->msg), sync_name(want));
+    return reason_set(why, -EPROTO, "the %s sent '%s' where '%s' was due", peer, sync_name(in->msg),
+                      sync_name(want));
 }

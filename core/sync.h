@@ -57,4 +57,5 @@ int sync_recv(int fd, struct sync_in *in, int timeout_ms);
  *
  * -EPROTO: another message came, @why names both; -ECANCELED: SYNC_FAILED came, the peer has logged the cause.
  */
-int sync_expect(int fd, enum sync_msg want, struct sync_in *in, int timeout_ms, const char *peer, struct reason *why);
+int sync_expect(int fd, enum sync_msg want, struct sync_in *in, int timeout_ms, const char *peer,
+                struct reason *why);

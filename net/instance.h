@@ -19,7 +19,7 @@ struct instance_config {
 
     /* namespaces; user and mount are always new */
     bool pidns, cgroupns, utsns, ipcns;
-    bool reaper; /* only with pidns */
+    bool reaper;                  /* only with pidns */
     const char *evacuate_cgroup2; /* only with pidns and cgroupns; NULL: no */
 
     /* network */

@@ -20,19 +20,19 @@ enum service_state {
     SERVICE_STOPPED,  /* no process */
     SERVICE_STARTING, /* forked, SYNC_UP not seen yet */
     SERVICE_UP,
-    SERVICE_WAITING,  /* it died; the next start is due when the timer fires */
+    SERVICE_WAITING, /* it died; the next start is due when the timer fires */
     SERVICE_STATE_MAX
 };
 
 struct service {
     /* filled in by the owner */
-    const char *name;                                   /* "netd": for messages and the process list */
-    int (*serve)(void *config, int sync_fd);            /* runs in the child; its return is the exit status */
+    const char *name;                        /* "netd": for messages and the process list */
+    int (*serve)(void *config, int sync_fd); /* runs in the child; its return is the exit status */
     void *config;
-    int keep[16];                                       /* fds the child needs besides 0..2 and the pair */
+    int keep[16]; /* fds the child needs besides 0..2 and the pair */
     unsigned n_keep;
-    void (*on_up)(struct service *s);                   /* each time SYNC_UP arrives; may be NULL */
-    void (*on_failed)(struct service *s, int status);   /* it ended before its first SYNC_UP: no restart */
+    void (*on_up)(struct service *s);                 /* each time SYNC_UP arrives; may be NULL */
+    void (*on_failed)(struct service *s, int status); /* it ended before its first SYNC_UP: no restart */
     void *owner;
 
     /* the service's own */

@@ -60,7 +60,8 @@ int main(void)
     ok(text == NULL, "leaves the result alone");
     is_int(file_read(d, "none", 3, &text, &len), -ENOENT, "a file that is not there");
     is_int(file_write(d, "a", "TEXT"), 0, "it is written over");
-    is_int(file_read(AT_FDCWD, "/proc/self/status", 1 << 20, &text, &len), 0, "a file of /proc, whose size is 0");
+    is_int(file_read(AT_FDCWD, "/proc/self/status", 1 << 20, &text, &len), 0,
+           "a file of /proc, whose size is 0");
     ok(len > 100, "is read to its end");
     free(text);
     mkfifoat(d, "fifo", 0600);

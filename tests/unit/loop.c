@@ -71,7 +71,8 @@ static void test_timers(void)
 {
     struct loop *l = NULL;
     loop_new(&l);
-    struct timer a = {.fn = note, .what = "a"}, b = {.fn = note, .what = "b"}, c = {.fn = note, .what = "c"}, d = {.fn = note, .what = "d"};
+    struct timer a = {.fn = note, .what = "a"}, b = {.fn = note, .what = "b"}, c = {.fn = note, .what = "c"},
+                 d = {.fn = note, .what = "d"};
     loop_timer_set(l, &c, 3000000);
     loop_timer_set(l, &d, 1500000);
     loop_timer_set(l, &a, 9000000);

@@ -27,9 +27,11 @@ static void test_run(void)
     is_int(RUN(W("/nonexistent/helper")), 0, "a helper that is not there");
     is_int(WEXITSTATUS(status), 127, "shows in its status");
     ok(strlen(err.text) > 0, "and says why: %s", err.text);
-    is_int(RUN(W("/bin/sh"), W("-c"), W("test ! -e /proc/self/fd/3 && test /dev/null -ef /proc/self/fd/0")), 0, "what a helper inherits");
+    is_int(RUN(W("/bin/sh"), W("-c"), W("test ! -e /proc/self/fd/3 && test /dev/null -ef /proc/self/fd/0")),
+           0, "what a helper inherits");
     is_int(status, 0, "an empty stdin and no descriptor else");
-    int r = proc_run((char *[]){W("/bin/sh"), W("-c"), W("exec tail -f /dev/null"), NULL}, 50, &status, NULL, NULL, 0);
+    int r = proc_run((char *[]){W("/bin/sh"), W("-c"), W("exec tail -f /dev/null"), NULL}, 50, &status, NULL,
+                     NULL, 0);
     is_int(r, -ETIMEDOUT, "a helper that does not end is ended");
     is_int(waitpid(-1, NULL, WNOHANG), -1, "and reaped");
 }

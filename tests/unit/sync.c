@@ -18,7 +18,8 @@ static int open_fds(void)
 int main(void)
 {
     for (int m = 1; m < SYNC_MSG_MAX; m++)
-        ok(strcmp(sync_name((enum sync_msg)m), "unknown") != 0, "message %d has a name: %s", m, sync_name((enum sync_msg)m));
+        ok(strcmp(sync_name((enum sync_msg)m), "unknown") != 0, "message %d has a name: %s", m,
+           sync_name((enum sync_msg)m));
 
     int before = open_fds();
     int sv[2];
@@ -63,7 +64,8 @@ int main(void)
     is_int(sync_send(sv[0], SYNC_GO, big, SYNC_MAX_PAYLOAD + 1, NULL, 0), -EMSGSIZE, "too long to send");
 
     close(sv[0]);
-    is_int(sync_expect(sv[1], SYNC_GO, &in, 1000, "child", &why), -ECONNRESET, "the end of the peer is its own error");
+    is_int(sync_expect(sv[1], SYNC_GO, &in, 1000, "child", &why), -ECONNRESET,
+           "the end of the peer is its own error");
     ok(strstr(why.text, "ended before it sent 'go'"), "and says so: %s", why.text);
     is_int(sync_send(sv[1], SYNC_GO, NULL, 0, NULL, 0), -EPIPE, "sending to nobody is no signal");
     close(sv[1]);
