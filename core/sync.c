@@ -11,13 +11,17 @@
 #include "core/loop.h"
 
 static const char *const names[] = {
-    [SYNC_FAILED] = "failed",     [SYNC_MAPPED] = "mapped",
-    [SYNC_NET] = "net",           [SYNC_NET_UP] = "net-up",
-    [SYNC_READY] = "ready",       [SYNC_GO] = "go",
-    [SYNC_PORT_ADD] = "port-add", [SYNC_PORT_DEL] = "port-del",
-    [SYNC_PORT_ACK] = "port-ack", [SYNC_UP] = "up",
-    [SYNC_WARN] = "warn",         [SYNC_SPAWNED] = "spawned",
-    [SYNC_EXIT] = "exit",         [SYNC_STOP] = "stop",
+    [SYNC_FAILED] = "failed",
+    [SYNC_MAPPED] = "mapped",
+    [SYNC_NET] = "net",
+    [SYNC_READY] = "ready",
+    [SYNC_GO] = "go",
+    [SYNC_PORT_ADD] = "port-add",
+    [SYNC_PORT_DEL] = "port-del",
+    [SYNC_PORT_ACK] = "port-ack",
+    [SYNC_UP] = "up",
+    [SYNC_WARN] = "warn",
+    [SYNC_STOP] = "stop",
 };
 _Static_assert(array_size(names) == SYNC_MSG_MAX, "every message has a name");
 

@@ -13,7 +13,6 @@ enum sync_msg {
     SYNC_FAILED = 1, /* the sender has logged why it ends; payload: int32 errno */
     SYNC_MAPPED,     /* supervisor -> child: id maps are written */
     SYNC_NET,        /* child -> supervisor: the network objects; fds as struct says */
-    SYNC_NET_UP,     /* supervisor -> child: netd answers */
     SYNC_READY,      /* child -> supervisor: mounts done, the command is next */
     SYNC_GO,         /* supervisor -> child: child_pid and api.sock exist */
     SYNC_PORT_ADD,   /* supervisor -> portd: struct portd_add + listener fd */
@@ -21,8 +20,6 @@ enum sync_msg {
     SYNC_PORT_ACK,   /* portd -> supervisor */
     SYNC_UP,         /* netd, portd -> supervisor: initialised, sandboxed, serving */
     SYNC_WARN,       /* netd, portd -> supervisor: payload: text for one warning */
-    SYNC_SPAWNED,    /* reaper -> supervisor: payload: struct with the command's pid (its pid namespace) */
-    SYNC_EXIT,       /* reaper -> supervisor: payload: int32 wait status */
     SYNC_STOP,       /* caller -> service: end in good order */
     SYNC_MSG_MAX
 };
