@@ -50,7 +50,8 @@ static void test_info(struct port_table *t)
     check(t, "GET", "/v1/info", "", 200,
           "{\"apiVersion\":\"1.1.1\",\"version\":\"9.8.7\",\"stateDir\":\"/run/a \\\"quoted\\\" "
           "dir\",\"childPID\":4711,"
-          "\"networkDriver\":{\"driver\":\"slirp4netns\",\"dns\":[\"10.0.2.3\"],\"childIP\":\"10.0.2.100\",\"dynamicChildIP\":false},"
+          "\"networkDriver\":{\"driver\":\"slirp4netns\",\"dns\":[\"10.0.2.3\"],\"childIP\":\"10.0.2.100\","
+          "\"dynamicChildIP\":false},"
           "\"portDriver\":{\"driver\":\"builtin\",\"protos\":[\"tcp\",\"tcp4\",\"tcp6\",\"udp\",\"udp4\","
           "\"udp6\"]}}");
     const struct rest_info bare = {.state_dir = "/x", .child_pid = 1, .version = "1"};
