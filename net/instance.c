@@ -252,6 +252,12 @@ static int serve_portd(void *config, int sync_fd)
     return portd_serve(c);
 }
 
+static void portd_warns(const char *text, void *arg)
+{
+    (void)arg;
+    log_warn("%s", text);
+}
+
 static int publish_all(struct instance *in)
 {
     for (size_t i = 0; i < in->cfg->n_publish; i++) {
@@ -548,6 +554,7 @@ static int run(struct instance *in)
         r = port_table_new(&in->ports);
         if (r < 0)
             return log_errno(r, "cannot make the port table");
+        port_table_on_warn(in->ports, portd_warns, NULL);
     }
     r = start_child(in);
     if (r == 0)
