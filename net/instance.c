@@ -479,8 +479,19 @@ static void pass_on(struct instance *in, const struct signalfd_siginfo *si)
 {
     if (si->ssi_code <= 0 || in->cfg->command.own_session)
         pidfd_signal(in->child_pidfd, (int)si->ssi_signo);
-    /* The shell that started us waits for us, not for the command: stop with it. */
-    if (si->ssi_signo == SIGTSTP)
+    /* A reaper, pid 1 of its namespace, cannot be stopped, so child_stopped() will not hear of it. */
+    if (si->ssi_signo == SIGTSTP && in->cfg->reaper)
+        kill(getpid(), SIGSTOP);
+}
+
+/*
+ * The shell that started us waits for us, not for the command: stop with it, and not before it has stopped, or it would
+ * still take the first key that is meant for the shell. SIGSTOP is for the command alone: whoever sent it wakes only that.
+ */
+static void child_stopped(const struct instance *in)
+{
+    int sig = pidfd_stopped(in->child_pidfd);
+    if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
         kill(getpid(), SIGSTOP);
 }
 
@@ -491,6 +502,8 @@ static void signal_came(struct loop *l, struct watch *w, uint32_t events)
     struct signalfd_siginfo si;
     while (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
         int sig = (int)si.ssi_signo;
+        if (sig == SIGCHLD && in->running && in->child_pidfd >= 0)
+            child_stopped(in);
         if (sig == SIGCHLD || sig == SIGPIPE || sig == SIGURG)
             continue;
         if (in->running && in->child_pidfd >= 0) {

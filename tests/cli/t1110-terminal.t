@@ -74,6 +74,14 @@ for who in root user; do
         status_is 3 "run $how: Ctrl-Z stops it, fg goes on"
     done
 
+    # A command that is stopped by hand stops alone: its API answers.
+    launch c rootlet run --state-dir /tmp/$([ $who = root ] && echo root || echo tester)/state sh -c 'echo ready; exec cat'
+    kill -STOP "$(cat /tmp/*/state/child_pid)"
+    ok 'SIGSTOP is for the command alone' curl -sSf --max-time 10 --unix-socket /tmp/*/state/api.sock http://x/v1/info
+    kill -CONT "$(cat /tmp/*/state/child_pid)"
+    finish c
+    status_is 0 'which goes on after SIGCONT'
+
     # --- a shell inside
     script <<-'END'
 		expect bash-
