@@ -182,7 +182,7 @@ uninstall:
 
 # The libraries stay; distclean removes them too.
 clean:
-	rm -rf build/asan build/fuzz build/x86_64 build/aarch64 build/rootlet
+	rm -rf build/asan build/fuzz build/lint build/x86_64 build/aarch64 build/rootlet
 
 distclean:
 	rm -rf build

@@ -43,11 +43,12 @@ run sh -c 'umask 027; exec rootlet run sh -c umask'
 out_is 0027 'so is the umask'
 run sh -c 'ulimit -n 777; exec rootlet run sh -c "ulimit -n"'
 out_is 777 'so are the limits'
+# Two signals of the C library's own (32, 33) do not count: whoever is started by make 4.3 finds them ignored, and libc lets nobody change that.
 for how in '' '--pidns'; do
     run rootlet run $how grep -E '^Sig(Blk|Ign):' /proc/self/status
-    out_like $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000' "run $how: no signal is blocked or ignored"
+    out_like $'SigBlk:\t0000000000000000\nSigIgn:\t0000000[01][08]0000000' "run $how: no signal is blocked or ignored"
     run env --ignore-signal=HUP,USR2 rootlet run $how grep -E '^SigIgn:' /proc/self/status
-    out_like $'SigIgn:\t0000000000000801' "run $how: those that the caller ignored still are (nohup)"
+    out_like $'SigIgn:\t0000000[01][08]0000801' "run $how: those that the caller ignored still are (nohup)"
 done
 run rootlet run grep -E '^(CapEff|CapPrm|NoNewPrivs|Seccomp):' /proc/self/status
 like "$stdout" 'CapEff:.000001[f-]' 'the command has the capabilities of its user namespace'

@@ -32,9 +32,7 @@ each_source() { # command...: with each file as its last word, several at the sa
 
 check 'clang-format (make format mends it)' clang-format --dry-run -Werror "${sources[@]}" "${headers[@]}"
 check 'clang compiles it with the same warnings as gcc' each_source clang -fsyntax-only "${flags[@]}"
-# Its notes, the way to each finding, are left out. The file is the inner shell's $0.
-# shellcheck disable=SC2016
-check 'clang-tidy' each_source sh -c 'out=$(clang-tidy --quiet "$0" -- $CFLAGS_LINT 2>&1) || { echo "$out" | grep -E "(error|warning):"; exit 1; }'
+check 'clang-tidy' each_source tests/lint/tidy
 # Not the tests: it takes each macro that stops a test for one that goes on. Off: what takes the cleanup attribute, a fd that is returned,
 # or a function with a static buffer (there are no threads) for a mistake.
 suppress=$(printf -- '--suppress=%s ' missingIncludeSystem readdirCalled getpwuidCalled getpwnamCalled legacyUninitvar resourceLeak \
