@@ -277,8 +277,8 @@ static void fill_std_fds(void)
     for (int fd = 0; fd <= 2; fd++) {
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
-        if (open("/dev/null", fd ? O_WRONLY : O_RDONLY) < 0 &&
-            open("/", O_PATH) < 0) /* inherited on purpose */
+        int got = open("/dev/null", fd ? O_WRONLY : O_RDONLY); /* inherited on purpose */
+        if (got < 0 && open("/", O_PATH) < 0)                  /* inherited on purpose */
             _exit(1);
     }
 }

@@ -23,6 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <linux/capability.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 
@@ -132,10 +133,12 @@ static int version(bool alias)
 
 static int parse_mac(const char *text, uint8_t ret[6])
 {
+    static const char digits[] = "0123456789abcdefABCDEF"; /* sscanf(3) would also take blanks and signs */
     unsigned b[6];
-    char tail;
-    if (strlen(text) != 17 ||
-        sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &tail) != 6) {
+    bool good = strlen(text) == 17;
+    for (size_t i = 0; good && i < 17; i++)
+        good = i % 3 == 2 ? text[i] == ':' : strchr(digits, text[i]) != NULL;
+    if (!good || sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5]) != 6) {
         log_error("--macaddress: '%s' is no hardware address (write it as 02:00:00:00:00:01)", text);
         return -EINVAL;
     }
@@ -238,6 +241,16 @@ static int open_pid(const char *text, struct target *t)
     return 0;
 }
 
+/* A tap, or a socket at whose other end somebody speaks frames; anything else may be readable for ever and have none. */
+static bool carries_frames(int fd)
+{
+    struct stat st;
+    struct ifreq ifr = {.ifr_flags = 0};
+    if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+        return true;
+    return ioctl(fd, TUNGETIFF, &ifr) == 0 && (ifr.ifr_flags & IFF_TAP);
+}
+
 static int open_target(const struct options *o, struct target *t)
 {
     const char *text = t->name;
@@ -252,6 +265,10 @@ static int open_target(const struct options *o, struct target *t)
         t->tap = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
         if (t->tap < 0)
             return log_errno(-errno, "cannot use tap fd %s (is it open in this process?)", text);
+        if (!carries_frames(t->tap)) {
+            log_error("cannot use fd %s: it is neither a tap device with an interface nor a socket", text);
+            return -EINVAL;
+        }
         return 0;
     }
     int r = o->netns_type == BY_PID ? open_pid(text, t) : (t->netns = open_path(text, "network namespace"));

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "core/fd.h"
@@ -55,5 +56,12 @@ int ns_join(int fd, int flag)
         if (own >= 0 && ns_same(own, fd) == 1)
             return 0;
     }
+    /*
+     * In there root has CAP_SYS_PTRACE over all who join, and our memory and descriptors are from outside. The
+     * kernel does not see to it when the owner of the namespace joins: that counts as giving up capabilities
+     * (cred_cap_issubset(), kernel/cred.c). Before and not after: there must be no moment in between.
+     */
+    if (flag == CLONE_NEWUSER && prctl(PR_SET_DUMPABLE, 0) < 0)
+        return -errno;
     return setns(fd, flag) < 0 ? -errno : 0;
 }

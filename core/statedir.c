@@ -65,15 +65,17 @@ static int check_harmless(int fd, const char *path, struct reason *why)
 {
     struct stat st;
 
-    if (fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-        return 0;
+    /* A file named `lock` may be anybody's: it says nothing about these two. */
+    bool was_one = fstatat(fd, "lock", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
     if (fstat(fd, &st) < 0)
         return reason_set(why, -errno, "cannot examine '%s': %s", path, strerror(errno));
-    if (is_path(&st, "/") || is_path(&st, ".") || is_path(&st, getenv("HOME")))
+    if (is_path(&st, "/") || is_path(&st, getenv("HOME")) || (!was_one && is_path(&st, ".")))
         return reason_set(
             why, -EINVAL,
             "'%s' is no state directory: all that is in it would be deleted (name a new or empty directory)",
             path);
+    if (was_one)
+        return 0;
     dir_auto DIR *d = dir_open_list(fd, ".");
     if (!d)
         return reason_set(why, -errno, "cannot read '%s': %s", path, strerror(errno));

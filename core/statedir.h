@@ -39,7 +39,7 @@ struct statedir {
  *
  * Everything but the lock is removed from it, without following symlinks or descending into other file systems, and a stale
  * `netns` mount is undone.  A directory that another user owns or can write to is refused, and so is one
- * that does not look like a state directory (no lock, and directories in it; the home directory; "/").
+ * that does not look like a state directory (no lock, and directories in it; always the home directory and "/").
  *
  * Return: 0; -EBUSY: another instance has it, nothing was touched; -errno; @why has the text.
  */

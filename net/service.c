@@ -40,7 +40,11 @@ _Noreturn static void child(const struct service *s, int sync_fd, pid_t parent)
     for (int sig = 1; sig < 32; sig++)
         signal(sig, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
-    /* Ctrl-C at the terminal is for the command; the supervisor decides when a service ends. */
+    /*
+     * Ctrl-C at the terminal, and a SIGTERM for everybody (systemd.kill(5), KillMode=control-group), are for the command: it
+     * needs its network until its own end. The supervisor decides when a service ends, and uses SIGKILL.
+     */
+    signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     signal(SIGTSTP, SIG_IGN);

@@ -58,6 +58,13 @@ for who in root user; do
         run nsenter --preserve-credentials -U -t "$target" -- cat "/proc/${!name}/environ"
         status_isnt 0 "the fake root inside may not look into $name"
     done
+    # A signal to everybody (systemd's KillMode=control-group) is for the command: it needs its network until its own end.
+    kill -TERM "$netd" "$portd"
+    in_there curl -sS http://203.0.113.80/
+    out_is 'hello from outside' 'SIGTERM to netd and portd: the network goes on'
+    run curl -sS http://127.0.0.1:8080/
+    out_is inside 'so does the port'
+    is "$(member netd) $(member portd)" "$netd $portd" 'with the same processes'
     kill -KILL "$netd"
     # The first packets are lost: TCP sends them again.
     in_there curl -sS --connect-timeout 20 http://203.0.113.80/
@@ -80,6 +87,16 @@ for who in root user; do
     status_is 143 'SIGTERM to the supervisor ends the command'
     nothing_left 'and everything else'
 done
+
+# netd and portd of an ordinary user join a user namespace whose root has all capabilities there, also over them: at no moment
+# inside it may they be traceable. (When one is started again, that root is awake.)
+who=user
+run strace -f -qq -e trace=setns,prctl -o /tmp/tester/trace rootlet run --map=single --net=slirp4netns --copy-up=/etc \
+    --port-driver=builtin true
+status_is 0 'netd and portd under strace'
+out=$(awk '/PR_SET_DUMPABLE/ { closed[$1] = /SUID_DUMP_DISABLE/ } /setns.*CLONE_NEWUSER/ { print closed[$1] + 0 }' /tmp/tester/trace)
+is "$out" $'1\n1' 'both are closed to tracers before they join'
+rm /tmp/tester/trace
 
 # Twenty at the same time, in one state directory's parent.
 who=user

@@ -34,6 +34,10 @@ refused nosuchif0 --outbound-addr=nosuchif0 $target tap0
 refused 192.0.2.2 --outbound-addr6=192.0.2.2 $target tap0
 refused 'macaddress' --macaddress=00:11:22:33:44:55 $target tap0
 refused 00:11:22:33:44 -c --macaddress=00:11:22:33:44 $target tap0
+refused 02:-1:00:00:00:00 -c --macaddress=02:-1:00:00:00:00 $target tap0
+refused '02: 1:00:00:00:00' -c '--macaddress=02: 1:00:00:00:00' $target tap0
+# A descriptor that is always readable and never has a frame would be read for ever.
+refused 'fd 0.*neither' --netns-type=tapfd 0
 refused 'netns-type' --netns-type=moon $target tap0
 refused '/nowhere' --netns-type=path /nowhere tap0
 refused '(/etc/passwd|no network namespace)' --netns-type=path /etc/passwd tap0

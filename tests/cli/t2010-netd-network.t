@@ -168,6 +168,30 @@ out_is 'hello from outside' 'works'
 who=root
 finish netd
 finish holder
+
+# A tap that somebody else made, by its descriptor.
+cat >/tmp/tapfd.py <<'E'
+import ctypes, fcntl, os, struct, subprocess, sys
+libc = ctypes.CDLL(None)
+outside = os.open('/proc/self/ns/net', os.O_RDONLY)
+assert libc.unshare(0x40000000) == 0  # CLONE_NEWNET
+tap = os.open('/dev/net/tun', os.O_RDWR)
+fcntl.ioctl(tap, 0x400454ca, struct.pack('16sH22x', b'tap0', 0x1002))  # TUNSETIFF, IFF_TAP | IFF_NO_PI
+subprocess.check_call('ip link set tap0 up; ip addr add 10.0.2.100/24 dev tap0; ip route add default via 10.0.2.2', shell=True)
+inside = os.open('/proc/self/ns/net', os.O_RDONLY)
+assert libc.setns(outside, 0) == 0
+ready, up = os.pipe()
+netd = subprocess.Popen([sys.argv[1], '--netns-type=tapfd', '--ready-fd', str(up), str(tap)], pass_fds=[tap, up])
+os.close(up)
+assert os.read(ready, 1) == b'1'
+code = subprocess.call(['nsenter', f'--net=/proc/self/fd/{inside}', 'curl', '-sS', 'http://203.0.113.80/'], pass_fds=[inside])
+netd.terminate()
+netd.wait()
+sys.exit(code)
+E
+run python3 /tmp/tapfd.py $aliases/slirp4netns
+out_is 'hello from outside' '--netns-type=tapfd'
+rm /tmp/tapfd.py
 finish loopback
 nothing_left 'nothing is left'
 done_testing

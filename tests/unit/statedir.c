@@ -180,6 +180,8 @@ static void test_refusals(void)
     snprintf(saved_home, sizeof(saved_home), "%s", home ? home : "/");
     setenv("HOME", in_base("home"), 1);
     is_int(statedir_open(in_base("home"), &sd, &why), -EINVAL, "the home directory is refused");
+    put("home/lock", "");
+    is_int(statedir_open(in_base("home"), &sd, &why), -EINVAL, "also when there is a file 'lock' in it");
     setenv("HOME", saved_home, 1);
     ok(exists(in_base("home/letter")), "and untouched");
 
