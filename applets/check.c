@@ -20,12 +20,13 @@
 extern const struct applet applet_check;
 
 struct options {
-    bool help, json, quiet, debug;
+    bool help, version, json, quiet, debug;
 };
 
 #define AT(field) offsetof(struct options, field)
 static const struct opt table[] = {
     {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
+    {"version", 'v', OPT_FLAG, AT(version), .help = "show the version"},
     {"json", 0, OPT_FLAG, AT(json), .help = "print one JSON object"},
     {"quiet", 'q', OPT_FLAG, AT(quiet), .help = "print nothing: the exit status tells"},
     {"debug", 0, OPT_FLAG, AT(debug), .help = "say every step on stderr"},
@@ -202,6 +203,8 @@ static int check_main(int argc, char **argv)
     log_set_debug(o.debug);
     if (o.help)
         return usage();
+    if (o.version)
+        return puts("rootlet check " ROOTLET_VERSION) < 0 || fflush(stdout) != 0;
     if (first < argc) {
         log_error("takes no operand, and got '%s' (see --help)", argv[first]);
         return 1;

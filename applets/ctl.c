@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "applets/applet.h"
+#include "core/compat.h"
 #include "core/fd.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -549,7 +550,7 @@ static int ctl_main(int argc, char **argv)
         return usage();
     if (o.version) {
         if (alias)
-            printf("%s version " ROOTLET_VERSION "\n", called);
+            printf("%s version " COMPAT_VERSION "\n", called);
         else
             puts("rootlet ctl " ROOTLET_VERSION);
         return finish(0);

@@ -182,6 +182,10 @@ static int fill_config(const struct options *o, bool alias, struct netd_config *
         log_error("--cidr: %s", why.text);
         return r;
     }
+    if (o->ipv6 && o->mtu < IPV6_MTU_MIN) {
+        log_error("--enable-ipv6 needs an --mtu of at least 1280 (RFC 8200, section 5)");
+        return -EINVAL;
+    }
     c->plan.mtu = o->mtu;
     c->plan.ipv6 = o->ipv6;
     c->disable_host_loopback = o->disable_loopback || (!alias && !o->host_loopback);

@@ -29,17 +29,13 @@
 #include <unistd.h>
 
 #include "applets/applet.h"
+#include "core/compat.h"
 #include "core/copyup.h"
 #include "core/fd.h"
 #include "core/log.h"
 #include "net/instance.h"
 
 extern const struct applet applet_run;
-
-/* The release of RootlessKit whose habits the alias has: what --version and --print-semver say under its name. */
-#define COMPAT_MAJOR "2"
-#define COMPAT_MINOR "3"
-#define COMPAT_PATCH "5"
 
 enum port_driver {
     PORTS_DEFAULT, /* not given: none; builtin when ports are published under our own name */
@@ -171,7 +167,7 @@ static int show_version(const struct options *o, bool alias, const char *called)
     if (o->print_semver)
         puts(parts[o->print_semver]);
     else if (alias)
-        printf("%s version " COMPAT_MAJOR "." COMPAT_MINOR "." COMPAT_PATCH "\n", called);
+        printf("%s version " COMPAT_VERSION "\n", called);
     else
         puts("rootlet run " ROOTLET_VERSION);
     return fflush(stdout) == 0 ? 0 : 1;
@@ -261,6 +257,8 @@ static int set_network(const struct options *o, struct instance_config *cfg, boo
     if (o->mtu)
         cfg->plan.mtu = o->mtu;
     cfg->plan.ipv6 = o->ipv6;
+    if (o->ipv6 && cfg->plan.mtu < IPV6_MTU_MIN)
+        return refuse("--ipv6 needs an --mtu of at least 1280 (RFC 8200, section 5)");
     const char *name = o->ifname ? o->ifname : cfg->plan.ifname;
     if (!*name || strlen(name) >= sizeof(cfg->ifname) || strchr(name, '/') || !strcmp(name, ".") ||
         !strcmp(name, ".."))
@@ -308,6 +306,7 @@ static int set_rest(struct options *o, struct instance_config *cfg, bool alias)
 {
     struct reason why;
     cfg->state_dir = o->state_dir;
+    cfg->version = alias ? COMPAT_VERSION : NULL;
     cfg->map.source = (enum subid_source)o->subid_source;
     if (o->map && idmap_request_parse(o->map, &cfg->map, &why) < 0)
         return refuse_option("map", why.text);

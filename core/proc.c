@@ -78,7 +78,8 @@ int pidfd_stopped(int pidfd)
 {
     siginfo_t si;
     memset(&si, 0, sizeof(si));
-    return waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WSTOPPED | WNOHANG) == 0 && si.si_pid ? si.si_status : 0;
+    return waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WSTOPPED | WNOHANG) == 0 && si.si_pid ? si.si_status
+                                                                                             : 0;
 }
 
 pid_t proc_clone(uint64_t ns_flags, int *ret_pidfd)

@@ -24,6 +24,8 @@ enum net_driver {
 extern const char
     *const net_driver_names[]; /* by enum net_driver, NULL-terminated: "host", "none", "slirp4netns"... */
 
+enum { IPV6_MTU_MIN = 1280 }; /* RFC 8200, section 5 */
+
 struct addrplan {
     enum net_driver driver;
     struct in_addr network, netmask, gateway, host, dns, guest, dhcp_start;

@@ -25,6 +25,7 @@
 #include "core/fd.h"
 #include "core/log.h"
 #include "core/ns.h"
+#include "core/sandbox.h"
 #include "core/statedir.h"
 #include "core/sync.h"
 #include "net/child.h"
@@ -35,6 +36,8 @@
 #include "net/resolv_watch.h"
 #include "net/rest.h"
 #include "net/service.h"
+
+enum { NOFILE_WANTED = 1 << 20 };
 
 struct instance {
     const struct instance_config *cfg;
@@ -142,6 +145,7 @@ static int start_child(struct instance *in)
     }
     in->child = pid;
     in->child_sync = steal_fd(&ours);
+    sandbox_nofile(NOFILE_WANTED); /* many published ports; the command keeps the limit it came with */
     return 0;
 }
 
@@ -258,6 +262,15 @@ static void portd_warns(const char *text, void *arg)
     log_warn("%s", text);
 }
 
+/* Its death is seen by the loop, which starts another. */
+static void portd_is_stuck(void *arg)
+{
+    struct instance *in = arg;
+    log_warn("portd does not answer; ending it");
+    if (in->portd.pidfd >= 0)
+        pidfd_signal(in->portd.pidfd, SIGKILL);
+}
+
 static int publish_all(struct instance *in)
 {
     for (size_t i = 0; i < in->cfg->n_publish; i++) {
@@ -351,6 +364,7 @@ static void fill_info(struct instance *in)
     struct rest_info *i = &in->info;
     i->state_dir = in->sd.path;
     i->child_pid = in->child;
+    i->version = cfg->version;
     if (cfg->net != NET_HOST)
         i->net_driver = net_driver_names[cfg->net];
     if (cfg->net != NET_HOST && cfg->net != NET_NONE) {
@@ -568,6 +582,7 @@ static int run(struct instance *in)
         if (r < 0)
             return log_errno(r, "cannot make the port table");
         port_table_on_warn(in->ports, portd_warns, NULL);
+        port_table_on_stuck(in->ports, portd_is_stuck, in);
     }
     r = start_child(in);
     if (r == 0)

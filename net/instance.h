@@ -14,6 +14,7 @@
 #include "net/portspec.h"
 
 struct instance_config {
+    const char *version;   /* that the API names; NULL: this program's */
     const char *state_dir; /* NULL: a fresh temporary one */
     struct idmap_request map;
 

@@ -31,7 +31,7 @@
 #include "core/sync.h"
 #include "net/ip.h"
 
-enum { PORTS_MAX = 16384, ACK_MS = 5000, BACKLOG = 4096 };
+enum { PORTS_MAX = 16384, ACK_MS = 2000, BACKLOG = 4096 };
 
 struct slot {
     struct port_entry e;
@@ -46,6 +46,8 @@ struct port_table {
     int sync_fd; /* a duplicate: the caller may close its own when portd dies, and the number may come back as something else; -1: no portd */
     void (*on_warn)(const char *text, void *arg);
     void *on_warn_arg;
+    void (*on_stuck)(void *arg);
+    void *on_stuck_arg;
 };
 
 int port_table_new(struct port_table **ret)
@@ -306,12 +308,24 @@ static int request(struct port_table *t, enum sync_msg m, const void *payload, s
         detach(t, r);
         return 0;
     }
+    if (r == -ETIMEDOUT && t->on_stuck) {
+        /* Waiting once is enough: whoever comes next, the rest of the table included, is told by the replacement's start. */
+        detach(t, r);
+        t->on_stuck(t->on_stuck_arg);
+        return 0;
+    }
     return r;
 }
 
 static int announce(struct port_table *t, const struct slot *s)
 {
     return request(t, SYNC_PORT_ADD, &s->wire, sizeof(s->wire), &s->fd, s->e.id);
+}
+
+void port_table_on_stuck(struct port_table *t, void (*fn)(void *arg), void *arg)
+{
+    t->on_stuck = fn;
+    t->on_stuck_arg = arg;
 }
 
 int port_table_attach(struct port_table *t, int sync_fd)

@@ -42,11 +42,17 @@ void port_table_free(struct port_table *t);  /* closes the listeners; NULL is fi
 
 /**
  * port_table_attach - from now on @sync_fd (a sync pair's end, see core/sync.h) leads to a running portd
- * Every port of the table is announced to it. Blocks until portd has answered for each, at most 5 s an answer.
+ * Every port of the table is announced to it. Blocks until portd has answered for each, at most 2 s an answer.
  * The table keeps a duplicate until it finds portd dead or is attached anew; the caller's own may be closed at any time.
  * To be called again with another fd when portd was replaced. -1: there is no portd for now; ports may be added all the same.
  */
 int port_table_attach(struct port_table *t, int sync_fd);
+
+/**
+ * port_table_on_stuck - @fn is called when portd did not answer in time; it ends that portd
+ * The table has let go of it by then, and the request counts as done: the next port_table_attach() announces everything.
+ */
+void port_table_on_stuck(struct port_table *t, void (*fn)(void *arg), void *arg);
 
 /* port_table_on_warn - @fn gets the texts of portd's SYNC_WARN messages (for one line to the user each). */
 void port_table_on_warn(struct port_table *t, void (*fn)(const char *text, void *arg), void *arg);

@@ -7,7 +7,7 @@
 #include "net/port.h"
 
 #define REST_API_VERSION "1.1.1"
-enum { REST_BODY_MAX = 64 * 1024 }; /* larger bodies get 413 */
+enum { REST_BODY_MAX = 1024 * 1024 }; /* larger bodies get 413 */
 
 struct rest;
 

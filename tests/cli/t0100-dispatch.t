@@ -91,6 +91,9 @@ done <<-'END'
 	slirp4netns ^slirp4netns version [0-9]+\.[0-9]+\.[0-9]+
 	specconv [0-9]+\.[0-9]+\.[0-9]+
 END
+release=$(for part in major minor patch; do $aliases/rootlesskit --print-semver=$part; done | paste -sd.)
+run sh -c "$aliases/rootlesskit --version; $aliases/rootlessctl --version; $aliases/rootlesskit --net=none sh -c 'curl -sS --unix-socket \$ROOTLESSKIT_STATE_DIR/api.sock http://x/v1/info | tr , \"\\n\" | grep version'"
+out_is "rootlesskit version $release"$'\n'"rootlessctl version $release"$'\n'"\"version\":\"$release\"" 'under the names of one program all say the same version'
 run $aliases/rootlesskit -v
 out_like '^rootlesskit version ' 'rootlesskit -v'
 run $aliases/rootlesskit --nte=none true

@@ -52,6 +52,7 @@ refused() {
     err_like "$what" "and the message says: $what"
     out_is '' 'nothing was run'
 }
+refused 'ipv6.*mtu.*1280' rootlet run --net=slirp4netns --ipv6 --mtu=1279 echo no
 refused 'command' rootlet run
 refused 'command' $aliases/rootlesskit
 refused 'command' $aliases/rootlesskit --net=none

@@ -37,6 +37,13 @@ for who in root user; do
     is "$code" 201 'UDP, without what may be left out'
     run $client udp 127.0.0.1 8007 'a datagram'
     out_is 'a datagram' 'is open, too'
+    python3 -c 'import json; print(json.dumps([{"proto": "tcp", "parentIP": "127.0.0.1", "parentPort": 0, "childPort": 80}] * 1500))' >/tmp/many
+    chmod 644 /tmp/many
+    call POST /ports --data-binary @/tmp/many
+    is "$code" 201 '1500 specs in one request, more than the usual limit of descriptors'
+    ids=$(json '[p["id"] for p in d]' <<<"$stdout")
+    run rootlet ctl --socket $socket remove-ports $(tr -d '[],' <<<"$ids")
+    status_is 0 'and their end'
     call POST /ports -d "$(spec tcp 127.0.0.1 8081 '' 81)"
     is "$code" 400 'a port that is published already'
     like "$(json 'd["message"]' <<<"$stdout")" '(id|ID|port) 2|2' 'the answer names which one holds it'
@@ -47,7 +54,7 @@ for who in root user; do
     run curl -sS http://127.0.0.1:8080/
     out_is inside 'the others stay'
     call POST /ports -d "$(spec tcp 127.0.0.1 8081 '' 80)"
-    is "$code $(json 'd["id"]' <<<"$stdout")" '201 4' 'opened again it has a new number'
+    is "$code $(json 'd["id"]' <<<"$stdout")" '201 1504' 'opened again it has a new number'
     call DELETE /ports/2
     isnt "$code" 200 'a number that is gone stays gone'
 

@@ -77,6 +77,14 @@ for who in root user; do
     run curl -sS --retry 20 --retry-all-errors --retry-delay 1 http://127.0.0.1:8080/
     out_is inside 'portd is killed: the port works again'
     isnt "$(member portd)" "$portd" 'with another portd'
+    # One that hangs is as good as dead: whoever asks for a port waits once, and the next portd has it.
+    portd=$(member portd)
+    kill -STOP "$portd"
+    run rootlet ctl --socket /tmp/"$([ $who = root ] && echo root || echo tester)"/rootlet-*/api.sock add-ports 127.0.0.1:8081:80/tcp
+    status_is 0 'portd is stopped: a port can be published all the same'
+    ok 'that portd is ended' $client gone "$portd"
+    run curl -sS --retry 20 --retry-all-errors --retry-delay 1 http://127.0.0.1:8081/
+    out_is inside 'and the port works'
     finish c
     nothing_left 'and nothing is left'
 
