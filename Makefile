@@ -87,6 +87,7 @@ $(A)/%.o: %.c $(A)/flags $(D)/ready
 	@mkdir -p $(@D)
 	$(Q)$(CC_A) $(CFLAGS_A) -c $< -o $@
 
+$(D)/lib/yyjson.c: $(D)/ready ;
 $(A)/yyjson.o: $(D)/lib/yyjson.c $(A)/flags
 	$(call say,CC)
 	$(Q)$(CC_A) -O1 -g $(SAN) -w -I$(D)/include/yyjson -c $< -o $@
