@@ -82,6 +82,7 @@ static int make_network(const struct child *c, bool detached)
             log_error("%s", why.text);
             return r;
         }
+        link_keep(&link);
         msg.kind = link.kind;
         fds[n++] = link.fd;
     }

@@ -35,6 +35,13 @@ struct link {
 int link_create(enum link_kind want, const char *ifname, uint32_t mtu, const uint8_t *mac, int tun_fd,
                 struct link *ret, struct reason *why);
 
+/**
+ * link_keep - let the interface live as long as its network namespace, and not only as long as its descriptor
+ * For a namespace that ends with the descriptor's owner: closing the last descriptor of a tap waits some 20 ms for the
+ * interface's end (RCU, drivers/net/tun.c), while a namespace is taken down by the kernel when nobody waits for it.
+ */
+void link_keep(const struct link *l);
+
 /* link_lo_up - bring lo up in the caller's netns. */
 int link_lo_up(void);
 

@@ -79,6 +79,25 @@ for who in root user; do
     out_like '^127\.0\.0\.1 ' '--source-ip-transparent=false: the server sees a local client'
     finish c
 
+    # --- what the peers do not have: any free port, ranges
+    launch c rootlet run --state-dir "/tmp/$who.state" --net=slirp4netns --copy-up=/etc --port-driver=builtin -p 127.0.0.1:0:80/tcp -p 127.0.0.1:8100-8102:80-82/tcp \
+        $servers --hello inside http:127.0.0.1:80 http:127.0.0.1:81 http:127.0.0.1:82
+    run rootlet ctl --socket "/tmp/$who.state/api.sock" list-ports
+    free=$(awk '$1 == 1 { print $4 }' <<<"$stdout")
+    like "$free" '^[1-9][0-9]+$' 'port 0: a free one, which is told'
+    run curl -sS "http://127.0.0.1:$free/" http://127.0.0.1:8100/ http://127.0.0.1:8101/ http://127.0.0.1:8102/
+    out_is $'inside\ninside\ninside\ninside' 'it is open, and so is each port of a range'
+    finish c
+    err_like "$free" 'the free port is told on stderr, too'
+    run rootlet run --net=slirp4netns --port-driver=builtin -p 127.0.0.1:8100-8102:80-81/tcp echo no
+    status_is 1 'ranges of different lengths'
+    err_like '8100-8102' 'are named'
+    launch taken $client listen 8101
+    run rootlet run --net=slirp4netns --port-driver=builtin -p 127.0.0.1:8100-8102:80-82/tcp echo no
+    status_is 1 'a range with a port that is taken'
+    err_like '8101' 'which is named'
+    finish taken
+
     # --- nobody serves
     in_container --port-driver=builtin -p 127.0.0.1:8080:80/tcp -p 127.0.0.1:8081:81/tcp -- http:127.0.0.1:81
     run curl -sS http://127.0.0.1:8080/

@@ -97,6 +97,17 @@ for who in root user; do
     run $client unix $socket $'GARBAGE\r\n\r\n'
     unlike "$stdout" ' 200 ' 'what is not HTTP'
 
+    # --- several at once: all or none
+    call POST /ports -d "[$(spec tcp 127.0.0.1 8093 '' 80),$(spec tcp 127.0.0.1 8094 '' 80)]"
+    is "$code $(json '[p["spec"]["parentPort"] for p in d]' <<<"$stdout")" '201 [8093, 8094]' 'two specs in one POST'
+    call POST /ports -d "[$(spec tcp 127.0.0.1 8095 '' 80),$(spec tcp 127.0.0.1 8093 '' 80)]"
+    is "$code" 400 'two of which one is taken'
+    run $client connect 127.0.0.1 8095
+    out_is ECONNREFUSED 'and none is opened'
+    call POST /ports -d "$(spec tcp 127.0.0.1 0 '' 80)"
+    run curl -sS "http://127.0.0.1:$(json 'd["spec"]["parentPort"]' <<<"$stdout")/"
+    out_is inside 'port 0 is answered with the free port that was taken'
+
     # --- clients that say nothing keep nobody waiting
     for i in 1 2 3 4 5 6 7 8; do spawn silent$i $client unix $socket --; done
     call GET /info
