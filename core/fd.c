@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +22,40 @@ void fd_close(int *fd)
     close(*fd); /* EINTR included, the descriptor is gone: close(2), Linux */
     errno = saved;
     *fd = -1;
+}
+
+/* Send @fd and @reader itself to @reader, so that, once they are closed here, it is held by nothing but its own queue. */
+static int send_in_circle(int writer, int reader, int fd)
+{
+    const int fds[2] = {fd, reader};
+    char byte = 0;
+    struct iovec iov = {&byte, 1};
+    union {
+        struct cmsghdr align;
+        char buf[CMSG_SPACE(sizeof(fds))];
+    } control;
+    memset(&control, 0, sizeof(control));
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(fds));
+    memcpy(CMSG_DATA(c), fds, sizeof(fds));
+    return sendmsg(writer, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+void fd_close_later(int *fd)
+{
+    int sv[2], saved = errno;
+    if (*fd >= 0 && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv) == 0) {
+        send_in_circle(sv[0], sv[1], *fd); /* refused: the close below is the last one */
+        fd_close(fd);
+        close(sv[1]);
+        close(sv[0]); /* last: the release of a socket is what starts the collector */
+    }
+    fd_close(fd);
+    errno = saved;
 }
 
 void fd_cleanup(int *fd)

@@ -36,6 +36,16 @@ static inline int steal_fd(int *fd)
         steal_p_;                          \
     })
 
+/**
+ * fd_close_later - close *@fd without waiting for what its last close entails, and set it to -1; errno is kept
+ *
+ * The last close of an inotify instance, a packet socket or the like waits for an RCU grace period or two, some 15 ms
+ * in which a program that ends does nothing else. Here the descriptor is left in flight in a socket that nobody can
+ * reach, and the kernel's garbage collector for such sockets (net/unix/garbage.c) closes it from a worker of its own.
+ * Where that is not possible it is closed at once.
+ */
+void fd_close_later(int *fd);
+
 int fd_set_cloexec(int fd, bool on);
 int fd_set_nonblock(int fd, bool on);
 

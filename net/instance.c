@@ -609,7 +609,7 @@ static void tear_down(struct instance *in)
     service_stop(&in->netd);
     port_table_free(in->ports);
     fd_close(&in->child_sync);
-    fd_close(&in->link_fd);
+    fd_close_later(&in->link_fd);
     resolv_watch_free(in->resolv);
     fd_close(&in->resolv_sv[0]);
     fd_close(&in->resolv_sv[1]);

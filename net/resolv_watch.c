@@ -149,7 +149,7 @@ void resolv_watch_free(struct resolv_watch *rw)
     if (!rw)
         return;
     loop_del(rw->loop, &rw->w);
-    fd_close(&rw->w.fd);
+    fd_close_later(&rw->w.fd);
     free(rw->text);
     free(rw);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,9 +34,30 @@ static void test_close_all(void)
     is_int(status >> 8, 0, "all are closed but those to keep (else: which one is wrong)");
 }
 
+/* The other end of a pipe sees the last close, whoever does it. */
+static void test_close_later(void)
+{
+    int p[2];
+    if (pipe2(p, O_CLOEXEC) < 0)
+        bail_out("pipe");
+    int fd = p[1];
+    errno = 77;
+    fd_close_later(&fd);
+    is_int(errno, 77, "errno is kept");
+    is_int(fd, -1, "the variable is empty");
+    ok(!is_open(p[1]), "closed here");
+    struct pollfd poll_end = {.fd = p[0]};
+    is_int(poll(&poll_end, 1, 20000), 1, "and soon for good");
+    ok(poll_end.revents & POLLHUP, "by its last close");
+    fd_close_later(&fd);
+    is_int(fd, -1, "no descriptor, nothing to do");
+    close(p[0]);
+}
+
 int main(void)
 {
     test_close_all();
+    test_close_later();
     char dir[] = "/tmp/rootlet-fd.XXXXXX";
     if (!mkdtemp(dir))
         bail_out("mkdtemp");
