@@ -42,7 +42,8 @@ for who in root user; do
     call POST /ports --data-binary @/tmp/many
     is "$code" 201 '1500 specs in one request, more than the usual limit of descriptors'
     ids=$(json '[p["id"] for p in d]' <<<"$stdout")
-    run rootlet ctl --socket $socket remove-ports $(tr -d '[],' <<<"$ids")
+    read -ra ids < <(tr -d '[],' <<<"$ids")
+    run rootlet ctl --socket $socket remove-ports "${ids[@]}"
     status_is 0 'and their end'
     call POST /ports -d "$(spec tcp 127.0.0.1 8081 '' 81)"
     is "$code" 400 'a port that is published already'

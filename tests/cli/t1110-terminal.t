@@ -75,10 +75,10 @@ for who in root user; do
     done
 
     # A command that is stopped by hand stops alone: its API answers.
-    launch c rootlet run --state-dir /tmp/$([ $who = root ] && echo root || echo tester)/state sh -c 'echo ready; exec cat'
-    kill -STOP "$(cat /tmp/*/state/child_pid)"
-    ok 'SIGSTOP is for the command alone' curl -sSf --max-time 10 --unix-socket /tmp/*/state/api.sock http://x/v1/info
-    kill -CONT "$(cat /tmp/*/state/child_pid)"
+    launch c rootlet run --state-dir "/tmp/$who.state" sh -c 'echo ready; exec cat'
+    kill -STOP "$(cat "/tmp/$who.state/child_pid")"
+    ok 'SIGSTOP is for the command alone' curl -sSf --max-time 10 --unix-socket "/tmp/$who.state/api.sock" http://x/v1/info
+    kill -CONT "$(cat "/tmp/$who.state/child_pid")"
     finish c
     status_is 0 'which goes on after SIGCONT'
 
