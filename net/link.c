@@ -215,7 +215,8 @@ static bool good_ifname(const char *s)
 void link_keep(const struct link *l)
 {
     if (l->kind == LINK_TAP && ioctl(l->fd, TUNSETPERSIST, 1UL) < 0)
-        log_debug("link: '%s' ends with its descriptor, not with its namespace: %s", l->ifname, strerror(errno));
+        log_debug("link: '%s' ends with its descriptor, not with its namespace: %s", l->ifname,
+                  strerror(errno));
 }
 
 int link_create(enum link_kind want, const char *ifname, uint32_t mtu, const uint8_t *mac, int tun_fd,
