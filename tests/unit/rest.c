@@ -171,8 +171,10 @@ static int raw_status(const char *path, const char *bytes)
 
 static int client(const char *path)
 {
-    char *huge = calloc(1, 200 * 1024);
-    memset(huge, ' ', 200 * 1024 - 1);
+    char *huge = calloc(1, REST_BODY_MAX + 2);
+    if (!huge)
+        return 10;
+    memset(huge, ' ', REST_BODY_MAX + 1);
     /* Clients that begin and say nothing more, while others are served. */
     int silent[32];
     for (size_t i = 0; i < array_size(silent); i++) {
