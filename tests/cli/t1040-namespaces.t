@@ -60,7 +60,7 @@ done
 mount --make-rshared /
 for who in root user; do
     while read -r how private master shared; do
-        run rootlet run ${how#default} grep -E '^[0-9]+ [0-9]+ [^ ]+ / / ' /proc/self/mountinfo
+        run rootlet run ${how#default} grep -E '^[0-9]+ [0-9]+ [^ ]+ [^ ]+ / ' /proc/self/mountinfo
         fields=$stdout
         is "$(grep -c master: <<<"$fields") $(grep -c shared: <<<"$fields")" "$master $shared" "run $how: private=$private master=$master shared=$shared"
     done <<-END
