@@ -361,7 +361,7 @@ key_of() { # library base-key files...
 build_one() { # library key files...: quiet; what it prints is kept
     local name=$1 key=$2 start=$SECONDS log=$OUT/log/$1
     shift 2
-    S=$SRC/$name-$ARCH W=$OUT/work/$name
+    S=$SRC/$name-$ARCH W=$OUT/scratch/$name
     # In the background, because bash ignores -e inside anything whose status is tested.
     (
         unpack "$name-$ARCH" "$@"

@@ -26,47 +26,13 @@
 #include "core/log.h"
 #include "core/ns.h"
 #include "core/sandbox.h"
-#include "core/statedir.h"
-#include "core/sync.h"
 #include "net/child.h"
-#include "net/netd.h"
-#include "net/port.h"
-#include "net/portd.h"
+#include "net/instance_net.h"
 #include "net/resolv.h"
-#include "net/resolv_watch.h"
-#include "net/rest.h"
-#include "net/service.h"
 
 enum { NOFILE_WANTED = 1 << 20 };
 
-struct instance {
-    const struct instance_config *cfg;
-    struct statedir sd;
-    struct idmap_plan map;
-    struct loop *loop;
-
-    pid_t child;
-    int child_pidfd, child_sync;
-    struct watch on_exit, on_message, on_signal;
-    struct timer deadline;
-
-    int link_fd, userns_fd, netns_fd, cgroup_fd;
-    int resolv_sv[2]; /* ours, netd's: the host's resolv.conf as it changes */
-    struct resolv_watch *resolv;
-    struct netd_config netd_config;
-    struct portd_config portd_config;
-    struct service netd, portd;
-    struct port_table *ports;
-    struct rest_info info;
-    struct rest *rest;
-    char child_ip[INET_ADDRSTRLEN], dns[INET_ADDRSTRLEN];
-
-    bool child_ready, net_up,
-        ports_up; /* what the start waits for; true from the beginning where there is nothing to wait for */
-    bool running;
-};
-
-static void give_up(struct instance *in)
+void instance_give_up(struct instance *in)
 {
     loop_quit(in->loop, 1);
 }
@@ -186,176 +152,6 @@ static int evacuate_cgroup(struct instance *in)
     return r;
 }
 
-/* ---------------------------------------------------------------- stage: the services */
-
-static void maybe_go(struct instance *in);
-
-static void service_failed(struct service *s, int status)
-{
-    struct instance *in = s->owner;
-    log_error("%s did not start (%s %d)", s->name, status & 0x7f ? "signal" : "exit status",
-              status & 0x7f ? status & 0x7f : status >> 8);
-    give_up(in);
-}
-
-static int serve_netd(void *config, int sync_fd)
-{
-    struct netd_config *c = config;
-    c->sync_fd = sync_fd;
-    return netd_serve(c);
-}
-
-static void netd_is_up(struct service *s)
-{
-    struct instance *in = s->owner;
-    if (in->resolv)
-        resolv_watch_send(in->resolv); /* the one before may have taken the last one with it */
-    in->net_up = true;
-    maybe_go(in);
-}
-
-/* Without it netd uses resolv.conf as it was when it started. */
-static void follow_resolv(struct instance *in)
-{
-    int r = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, in->resolv_sv) < 0 ? -errno : 0;
-    if (r == 0)
-        r = resolv_watch_new(in->loop, in->resolv_sv[0], &in->resolv);
-    if (r < 0)
-        log_debug("changes of resolv.conf are not followed: %s", strerror(-r));
-}
-
-static int start_netd(struct instance *in, enum link_kind kind)
-{
-    struct netd_config *c = &in->netd_config;
-    netd_config_init(c);
-    c->plan = in->cfg->plan;
-    c->link_kind = kind;
-    follow_resolv(in);
-    c->resolv_fd = in->resolv_sv[1];
-    c->link_fd = in->link_fd;
-    c->userns_fd = in->userns_fd;
-    c->disable_host_loopback = in->cfg->disable_host_loopback;
-    in->netd = (struct service){
-        .name = "netd",
-        .serve = serve_netd,
-        .config = c,
-        .keep = {in->link_fd, in->userns_fd, in->resolv_sv[1]},
-        .n_keep = 3,
-        .on_up = netd_is_up,
-        .on_failed = service_failed,
-        .owner = in,
-    };
-    int r = service_start(&in->netd, in->loop);
-    return r < 0 ? log_errno(r, "cannot start netd") : 0;
-}
-
-static int serve_portd(void *config, int sync_fd)
-{
-    struct portd_config *c = config;
-    c->sync_fd = sync_fd;
-    return portd_serve(c);
-}
-
-static void portd_warns(const char *text, void *arg)
-{
-    (void)arg;
-    log_warn("%s", text);
-}
-
-/* Its death is seen by the loop, which starts another. */
-static void portd_is_stuck(void *arg)
-{
-    struct instance *in = arg;
-    log_warn("portd does not answer; ending it");
-    if (in->portd.pidfd >= 0)
-        pidfd_signal(in->portd.pidfd, SIGKILL);
-}
-
-static int publish_all(struct instance *in)
-{
-    for (size_t i = 0; i < in->cfg->n_publish; i++) {
-        struct port_entry e;
-        struct reason why;
-        int r = port_add(in->ports, &in->cfg->publish[i], &e, &why);
-        if (r < 0) {
-            log_error("%s", why.text);
-            return r;
-        }
-        if (in->cfg->publish[i].parent_port == 0)
-            log_info("published %s port %u as port %u", port_proto_names[e.spec.proto], e.spec.child_port,
-                     e.spec.parent_port);
-    }
-    return 0;
-}
-
-static void portd_is_up(struct service *s)
-{
-    struct instance *in = s->owner;
-    int r = port_table_attach(in->ports, s->sync_fd);
-    if (r < 0) {
-        log_errno(r, "cannot hand the published ports to portd");
-        if (!in->running)
-            give_up(in);
-        return;
-    }
-    if (in->ports_up)
-        return;
-    if (publish_all(in) < 0) {
-        give_up(in);
-        return;
-    }
-    in->ports_up = true;
-    maybe_go(in);
-}
-
-static int start_portd(struct instance *in)
-{
-    struct portd_config *c = &in->portd_config;
-    portd_config_init(c);
-    c->userns_fd = in->userns_fd;
-    c->netns_fd = in->netns_fd;
-    c->source_ip_transparent = in->cfg->source_ip_transparent;
-    in->portd = (struct service){
-        .name = "portd",
-        .serve = serve_portd,
-        .config = c,
-        .keep = {in->userns_fd, in->netns_fd},
-        .n_keep = 2,
-        .on_up = portd_is_up,
-        .on_failed = service_failed,
-        .owner = in,
-    };
-    int r = service_start(&in->portd, in->loop);
-    return r < 0 ? log_errno(r, "cannot start portd") : 0;
-}
-
-/* The child's network is made: its namespaces can be opened, and whoever lives in or beside them started. */
-static int network_made(struct instance *in, struct sync_in *msg)
-{
-    struct child_net net;
-    size_t want = 0;
-    if (msg->len == sizeof(net)) {
-        memcpy(&net, msg->payload, sizeof(net));
-        want = (net.kind != LINK_AUTO) + (net.detached ? 1u : 0u);
-    }
-    if (msg->len != sizeof(net) || msg->nfds != want)
-        return log_errno(-EPROTO, "the child sent a malformed '%s'", sync_name(msg->msg));
-    if (net.kind != LINK_AUTO)
-        in->link_fd = steal_fd(&msg->fds[0]);
-    in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child, "net");
-    if (in->netns_fd < 0)
-        return log_errno(in->netns_fd, "cannot open the child's network namespace");
-    in->userns_fd = ns_open(in->child, "user");
-    if (in->userns_fd < 0)
-        return log_errno(in->userns_fd, "cannot open the child's user namespace");
-    int r = 0;
-    if (net.kind != LINK_AUTO)
-        r = start_netd(in, (enum link_kind)net.kind);
-    if (r == 0 && in->ports)
-        r = start_portd(in);
-    return r;
-}
-
 /* ---------------------------------------------------------------- stage: state files, API, go */
 
 static void fill_info(struct instance *in)
@@ -401,20 +197,20 @@ static int open_api(struct instance *in)
     return r;
 }
 
-static void maybe_go(struct instance *in)
+void instance_maybe_go(struct instance *in)
 {
     if (in->running || !in->child_ready || !in->net_up || !in->ports_up)
         return;
     int r = open_api(in);
     if (r < 0) {
         log_errno(r, "cannot open the API socket '%s/api.sock'", in->sd.path);
-        give_up(in);
+        instance_give_up(in);
         return;
     }
     r = statedir_write_child_pid(&in->sd, in->child);
     if (r < 0) {
         log_errno(r, "cannot write '%s/child_pid'", in->sd.path);
-        give_up(in);
+        instance_give_up(in);
         return;
     }
     loop_timer_del(in->loop, &in->deadline);
@@ -432,7 +228,7 @@ static void deadline_passed(struct loop *l, struct timer *t)
     struct instance *in = container_of(t, struct instance, deadline);
     const char *what = !in->child_ready ? "the child process" : !in->net_up ? "netd" : "portd";
     log_error("gave up: %s was not ready within %d seconds", what, SYNC_TIMEOUT_MS / 1000);
-    give_up(in);
+    instance_give_up(in);
 }
 
 static void child_message(struct loop *l, struct watch *w, uint32_t events)
@@ -450,17 +246,17 @@ static void child_message(struct loop *l, struct watch *w, uint32_t events)
     }
     switch (msg.msg) {
     case SYNC_NET:
-        if (network_made(in, &msg) < 0)
-            give_up(in);
+        if (instance_network_made(in, &msg) < 0)
+            instance_give_up(in);
         break;
     case SYNC_READY:
         in->child_ready = true;
-        maybe_go(in);
+        instance_maybe_go(in);
         break;
-    case SYNC_FAILED: give_up(in); break;
+    case SYNC_FAILED: instance_give_up(in); break;
     default:
         log_error("the child sent '%s' where '%s' was due", sync_name(msg.msg), sync_name(SYNC_READY));
-        give_up(in);
+        instance_give_up(in);
     }
 }
 
@@ -476,10 +272,10 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
     fd_close(&in->child_pidfd);
     if (r < 0) {
         log_errno(r, "cannot learn how the command ended");
-        give_up(in);
+        instance_give_up(in);
     } else if (!in->running && (status & 0x7f)) {
         log_error("the child was killed by signal %d while it was set up", status & 0x7f);
-        give_up(in);
+        instance_give_up(in);
     } else {
         loop_quit(l, proc_exit_code(status, in->cfg->command.style));
     }
@@ -578,11 +374,9 @@ static int run(struct instance *in)
         return r;
     }
     if (in->cfg->port_driver) {
-        r = port_table_new(&in->ports);
+        r = instance_make_ports(in);
         if (r < 0)
-            return log_errno(r, "cannot make the port table");
-        port_table_on_warn(in->ports, portd_warns, NULL);
-        port_table_on_stuck(in->ports, portd_is_stuck, in);
+            return r;
     }
     r = start_child(in);
     if (r == 0)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the supervisor's two files share: net/instance.c (its life) and net/instance_net.c (the services it keeps). */
+#pragma once
+#include <arpa/inet.h>
+
+#include "core/idmap.h"
+#include "core/loop.h"
+#include "core/statedir.h"
+#include "core/sync.h"
+#include "net/instance.h"
+#include "net/netd.h"
+#include "net/port.h"
+#include "net/portd.h"
+#include "net/resolv_watch.h"
+#include "net/rest.h"
+#include "net/service.h"
+
+struct instance {
+    const struct instance_config *cfg;
+    struct statedir sd;
+    struct idmap_plan map;
+    struct loop *loop;
+
+    pid_t child;
+    int child_pidfd, child_sync;
+    struct watch on_exit, on_message, on_signal;
+    struct timer deadline;
+
+    int link_fd, userns_fd, netns_fd, cgroup_fd;
+    int resolv_sv[2]; /* ours, netd's: the host's resolv.conf as it changes */
+    struct resolv_watch *resolv;
+    struct netd_config netd_config;
+    struct portd_config portd_config;
+    struct service netd, portd;
+    struct port_table *ports;
+    struct rest_info info;
+    struct rest *rest;
+    char child_ip[INET_ADDRSTRLEN], dns[INET_ADDRSTRLEN];
+
+    bool child_ready, net_up,
+        ports_up; /* what the start waits for; true from the beginning where there is nothing to wait for */
+    bool running;
+};
+
+/* instance_give_up - leave the loop with exit status 1; the cause has been logged. */
+void instance_give_up(struct instance *in);
+/* instance_maybe_go - once everything that the start waits for is there: state files, API, and the command starts. */
+void instance_maybe_go(struct instance *in);
+
+/* instance_make_ports - an empty port table, for an instance with a port driver. 0 or -errno, which has been logged. */
+int instance_make_ports(struct instance *in);
+
+/**
+ * instance_network_made - the child's network stands: open its namespaces and start whoever lives in or beside them
+ * @msg: the child's SYNC_NET; its descriptors are taken
+ * Return: 0 or -errno, which has been logged. netd and portd come up in the loop.
+ */
+int instance_network_made(struct instance *in, struct sync_in *msg);
