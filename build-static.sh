@@ -382,7 +382,7 @@ build_one() { # library key files...: quiet; what it prints is kept
 }
 
 build_libraries() { # [fetch]
-    local name base lane
+    local name base failed=0 lanes=()
     declare -A keys files
     check_tools
     mkdir -p "$OUT/log" "$OUT/stamp" "$OUT/include" "$OUT/lib" "$OUT/bin" "$SRC"
@@ -400,9 +400,13 @@ build_libraries() { # [fetch]
     build_stale musl
     # Two lanes side by side, because configure steps use one processor only.
     build_stale glib libslirp &
-    lane=$!
-    build_stale zlib yyjson libmicrohttpd
-    wait "$lane" || exit 1
+    lanes[0]=$!
+    build_stale zlib yyjson libmicrohttpd &
+    lanes[1]=$!
+    # Both are waited for, also when one fails: nothing may still be building when this script is over.
+    wait "${lanes[0]}" || failed=1
+    wait "${lanes[1]}" || failed=1
+    [ $failed = 0 ] || exit 1
 }
 
 build_stale() { # libraries...: those that are out of date, of build_libraries' keys and files
