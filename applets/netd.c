@@ -428,7 +428,7 @@ static int run(const struct options *o, bool alias, char **operands)
         own_fds(&c, &t) < 0)
         return 1;
     c.sandbox = o->sandbox;
-    c.sandbox_try = !o->have_sandbox;
+    c.sandbox_try = alias && !o->have_sandbox;
     if (t.tap >= 0) {
         c.link_kind = LINK_TAP;
         c.link_fd = steal_fd(&t.tap);

@@ -142,7 +142,8 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
         struct reason k = {""};
         r = empty_root(c, &k);
         if (r < 0 && !c->sandbox_try)
-            return reason_set(why, r, "%s", k.text);
+            return reason_set(why, r, "%s%s", k.text,
+                              c->sync_fd < 0 ? " (--enable-sandbox=false does without one)" : "");
         if (r < 0)
             log_warn("%s (going on with the host's file system in sight)", k.text);
         r = sandbox_drop_caps(had & (1ULL << CAP_NET_BIND_SERVICE));
