@@ -18,6 +18,7 @@
  *                     ◀──────────── ready ───────────
  *     maybe_go        api.sock, child_pid
  *                     ───────────── go ─────────────▶ child_command       exec, or reaper and exec
+ *                     ◀────────────── EOF ─────────── the exec closes the child's end: a detached start is over (net/detach.c)
  *     loop            signals, API, restarts
  *     tear_down       kill, reap, remove the state dir
  *
@@ -33,6 +34,7 @@
 #include "core/copyup.h"
 #include "core/fd.h"
 #include "core/log.h"
+#include "net/detach.h"
 #include "net/instance.h"
 
 extern const struct applet applet_run;
@@ -56,6 +58,7 @@ struct options {
     bool help, version, debug;
     int print_semver;
     const char *state_dir, *map;
+    bool detach;
     int net;
     uint32_t mtu;
     const char *cidr, *ifname;
@@ -86,6 +89,8 @@ static const struct opt table[] = {
     {"debug", 0, OPT_FLAG, AT(debug), .help = "say every step on stderr"},
     {"state-dir", 0, OPT_STR, AT(state_dir), "DIR",
      "where child_pid, api.sock and the lock are (default: a fresh directory under $TMPDIR or /tmp)"},
+    {"detach", 'd', OPT_FLAG, AT(detach),
+     .help = "leave it in the background: print the state directory once the command has started"},
     {.help = "Ids"},
     {"map", 0, OPT_STR, AT(map), "auto|direct|newuidmap|single|C:H:N",
      "how the id maps are made (default: auto, the best that is possible)"},
@@ -323,7 +328,7 @@ static int set_rest(struct options *o, struct instance_config *cfg, bool alias)
     o->copy_up = (struct strv){0};
     cfg->command.style = alias ? EXIT_ROOTLESSKIT : EXIT_SHELL;
     /* Under our own name a shell at a terminal keeps its job control; a session of its own would take it away. */
-    cfg->command.own_session = cfg->reaper && (alias || !isatty(STDIN_FILENO));
+    cfg->command.own_session = cfg->reaper && (alias || o->detach || !isatty(STDIN_FILENO));
     return 0;
 }
 
@@ -343,13 +348,14 @@ static int start(struct options *o, bool alias, char **command)
     int code = 1;
     if (check_net(o) == 0 && check_ports(o) == 0 && check_processes(o) == 0 &&
         set_network(o, cfg, alias) == 0 && set_ports(o, cfg) == 0 && set_rest(o, cfg, alias) == 0) {
+        cfg->starter = -1;
         cfg->command.argv = command;
         cfg->command.listen_fds = command_find_activation();
         sigprocmask(SIG_BLOCK, NULL, &cfg->command.mask);
         fd_close_all_but(3 + (int)cfg->command.listen_fds, NULL, 0);
         for (unsigned i = 0; i < cfg->command.listen_fds; i++)
             fd_set_cloexec(3 + (int)i, true); /* until the command's own exec */
-        code = instance_run(cfg);
+        code = o->detach ? detach_run(cfg) : instance_run(cfg);
     }
     config_done(cfg);
     free(cfg);

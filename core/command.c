@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/parse.h"
 #include "core/strv.h"
+#include "core/sync.h"
 
 extern char **environ;
 
@@ -98,6 +99,9 @@ void command_exec(const struct command *c)
         log_error("cannot run '%s': not found in PATH", c->argv[0]);
     else
         log_errno(err, "cannot run '%s'", c->argv[0]);
+    int32_t told = -err;
+    if (c->exec_fd > 0)
+        sync_send(c->exec_fd, SYNC_FAILED, &told, sizeof(told), NULL, 0);
     if (c->style == EXIT_ROOTLESSKIT)
         _exit(1);
     _exit(missing ? 127 : 126);
@@ -135,6 +139,7 @@ int command_reap(const struct command *c)
         command_exec(c);
     }
     /* What the command holds open must not be kept open by its reaper (a pipe's end, a terminal). */
+    log_copy_end();
     fd_close_all_but(3, NULL, 0);
     for (;;) {
         siginfo_t si;

@@ -14,6 +14,7 @@ struct command {
     bool own_session;      /* under a reaper: setsid(2) */
     unsigned
         listen_fds; /* socket activation: fds 3.. that pass through; LISTEN_PID becomes the command's pid */
+    int exec_fd; /* 0: none; else a (CLOEXEC) end of a sync pair: SYNC_FAILED tells that the exec failed, EOF alone that it did not */
 };
 
 /**

@@ -9,6 +9,7 @@
 
 static const char *name = "rootlet";
 static bool debug;
+static int copy = -1;
 
 void log_set_name(const char *n)
 {
@@ -28,6 +29,23 @@ void log_set_debug(bool on)
 bool log_debug_on(void)
 {
     return debug;
+}
+
+void log_copy_to(int fd)
+{
+    copy = fd;
+}
+
+int log_copy_fd(void)
+{
+    return copy;
+}
+
+void log_copy_end(void)
+{
+    if (copy >= 0)
+        close(copy);
+    copy = -1;
 }
 
 /* One line, one write: processes of one instance share stderr. */
@@ -52,6 +70,8 @@ __attribute__((format(printf, 3, 0))) static void emit(const char *kind, int err
     line[len++] = '\n';
     /* Nobody is left to tell when stderr itself fails. */
     ssize_t ignored = write(STDERR_FILENO, line, len);
+    if (copy >= 0)
+        ignored = write(copy, line, len);
     (void)ignored;
     errno = saved;
 }

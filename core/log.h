@@ -16,6 +16,14 @@ const char *log_name(void);
 void log_set_debug(bool on);
 bool log_debug_on(void);
 
+/*
+ * A second place for every message besides stderr, as long as somebody watches the start of what goes on in the background:
+ * log_copy_to() takes the (close-on-exec) descriptor over, log_copy_end() closes it; -1: there is none.
+ */
+void log_copy_to(int fd);
+int log_copy_fd(void);
+void log_copy_end(void);
+
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -216,9 +216,11 @@ static void child_environment(const struct child *c)
 
 _Noreturn static void child_command(const struct child *c)
 {
+    struct command command = c->cfg->command;
+    command.exec_fd = c->sync_fd;
     if (!c->cfg->reaper)
-        command_exec(&c->cfg->command);
-    int r = command_reap(&c->cfg->command);
+        command_exec(&command);
+    int r = command_reap(&command);
     if (r < 0)
         fail(c, log_errno(r, "cannot start the command"));
     _exit(r);

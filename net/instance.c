@@ -27,6 +27,7 @@
 #include "core/ns.h"
 #include "core/sandbox.h"
 #include "net/child.h"
+#include "net/detach.h"
 #include "net/instance_net.h"
 #include "net/resolv.h"
 
@@ -47,6 +48,9 @@ static int prepare_state(struct instance *in)
         log_error("%s", why.text);
         return r;
     }
+    r = detach_output(in);
+    if (r < 0)
+        return r;
     if (!child_has_netns(in->cfg) || in->cfg->net == NET_NONE)
         return 0;
     free_auto char *resolv = NULL;
@@ -242,6 +246,8 @@ static void child_message(struct loop *l, struct watch *w, uint32_t events)
     if (r < 0) {
         /* The exec closes the child's end; a death is told by the pidfd. */
         loop_del(l, w);
+        if (in->running && !in->exec_failed)
+            detach_ready(in);
         return;
     }
     switch (msg.msg) {
@@ -253,7 +259,11 @@ static void child_message(struct loop *l, struct watch *w, uint32_t events)
         in->child_ready = true;
         instance_maybe_go(in);
         break;
-    case SYNC_FAILED: instance_give_up(in); break;
+    case SYNC_FAILED:
+        in->exec_failed = in->running; /* then the exit status, which is on its way, says more */
+        if (!in->running)
+            instance_give_up(in);
+        break;
     default:
         log_error("the child sent '%s' where '%s' was due", sync_name(msg.msg), sync_name(SYNC_READY));
         instance_give_up(in);
@@ -270,6 +280,11 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
         return;
     loop_del(l, w);
     fd_close(&in->child_pidfd);
+    /* What it sent before its end comes first: whether there was an exec. */
+    if (in->running && in->on_message.armed)
+        child_message(l, &in->on_message, EPOLLIN);
+    if (in->running && in->on_message.armed)
+        child_message(l, &in->on_message, EPOLLIN);
     if (r < 0) {
         log_errno(r, "cannot learn how the command ended");
         instance_give_up(in);
@@ -365,6 +380,8 @@ static int run(struct instance *in)
         return log_errno(r, "cannot make an event loop");
     r = watch_signals(in);
     if (r == 0)
+        r = detach_watch(in);
+    if (r == 0)
         r = prepare_state(in);
     if (r < 0)
         return r;
@@ -431,6 +448,7 @@ int instance_run(const struct instance_config *cfg)
     in->resolv_sv[0] = in->resolv_sv[1] = -1;
     in->child_pidfd = in->child_sync = in->link_fd = in->userns_fd = in->netns_fd = in->cgroup_fd = -1;
     in->on_signal.fd = -1;
+    in->starter = cfg->starter;
     in->net_up = cfg->net == NET_HOST || cfg->net == NET_NONE;
     in->ports_up = !cfg->port_driver;
     int r = run(in);

@@ -43,6 +43,8 @@ struct instance_config {
     bool source_ip_transparent;
 
     struct command command;
+
+    int starter; /* detached: our end of the pair to the process that waits for the start (net/detach.h); -1: not detached */
 };
 
 /**

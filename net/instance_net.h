@@ -40,6 +40,11 @@ struct instance {
     bool child_ready, net_up,
         ports_up; /* what the start waits for; true from the beginning where there is nothing to wait for */
     bool running;
+
+    /* detached (net/detach.c) */
+    int starter;
+    struct watch on_starter;
+    bool exec_failed, ready_told;
 };
 
 /* instance_give_up - leave the loop with exit status 1; the cause has been logged. */

@@ -258,6 +258,7 @@ int portd_serve(const struct portd_config *c)
         int32_t err = r;
         sync_send(c->sync_fd, SYNC_FAILED, &err, sizeof(err), NULL, 0);
     } else {
+        log_copy_end();
         r = sync_send(c->sync_fd, SYNC_UP, NULL, 0, NULL, 0);
         if (r == 0)
             r = loop_run(p.l);

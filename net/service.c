@@ -30,11 +30,12 @@ _Noreturn static void child(const struct service *s, int sync_fd, pid_t parent)
 {
     sigset_t none;
     char comm[16];
-    int keep[array_size(s->keep) + 1];
+    int keep[array_size(s->keep) + 2];
     unsigned n = s->n_keep;
     for (unsigned i = 0; i < n; i++)
         keep[i] = s->keep[i];
     keep[n++] = sync_fd;
+    keep[n++] = log_copy_fd(); /* until it is up: what goes wrong before is for whoever waits for the start */
     if (proc_die_with_parent(parent) < 0)
         _exit(0);
     for (int sig = 1; sig < 32; sig++)
