@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ctl: talk to a running instance over its api.sock.  Works with RootlessKit's own daemon as well: what that one does
+ * ctl: list and end running instances (core/instances.h), and talk to one over its api.sock.  Works with RootlessKit's own daemon as well: what that one does
  * not know (several specs in one request) is done step by step there, and undone when a step fails.
  */
 #include <errno.h>
@@ -14,18 +14,22 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/parse.h"
+#include "core/sandbox.h"
 #include "core/strv.h"
 #include "net/httpc.h"
+#include "net/instance_list.h"
+#include "net/instance_stop.h"
 #include "net/portjson.h"
 #include "net/portspec.h"
 
 extern const struct applet applet_ctl;
 
-enum { TIMEOUT_MS = 30000 };
+enum { TIMEOUT_MS = 30000, STOP_SECONDS = 10, NOFILE_WANTED = 1 << 16 };
 
 struct options {
-    bool help, version, debug, json;
+    bool help, version, debug, json, all;
     const char *socket;
+    uint32_t time;
 };
 #define AT(field) offsetof(struct options, field)
 
@@ -39,6 +43,19 @@ static const struct opt global_table[] = {
 };
 static const struct opt json_table[] = {
     {"json", 0, OPT_FLAG, AT(json), .help = "print JSON"},
+    {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
+    {0},
+};
+static const struct opt ps_table[] = {
+    {"all", 'a', OPT_FLAG, AT(all), .help = "those of other users, too (for root)"},
+    {"json", 0, OPT_FLAG, AT(json), .help = "print JSON, one object a line"},
+    {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
+    {0},
+};
+static const struct opt stop_table[] = {
+    {"time", 't', OPT_UINT, AT(time), "SECONDS",
+     "kill the command when it has not ended by then (default: 10)", .max = 86400},
+    {"all", 'a', OPT_FLAG, AT(all), .help = "all instances that ps shows"},
     {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
     {0},
 };
@@ -442,12 +459,103 @@ static int info(const struct context *c, int argc, char **argv)
     return finish(0);
 }
 
+static int set_socket(const struct options *o, struct strbuf *path)
+{
+    const char *dir = getenv("ROOTLESSKIT_STATE_DIR");
+    if (o->socket && *o->socket)
+        strbuf_adds(path, o->socket);
+    else if (dir && *dir)
+        strbuf_addf(path, "%s/api.sock", dir);
+    else {
+        log_error("no instance is named: use --socket STATE_DIR/api.sock, or set ROOTLESSKIT_STATE_DIR");
+        return -EINVAL;
+    }
+    return path->err;
+}
+
+/* ---- ps ---- */
+
+static int ps(const struct context *c, int argc, char **argv)
+{
+    if (argc > 0) {
+        log_error("ps takes no arguments ('%s')", argv[0]);
+        return 1;
+    }
+    int r = instance_list_print(stdout, c->o->all, c->o->json);
+    if (r < 0)
+        log_errno(r, "cannot list the instances (is /proc mounted?)");
+    return finish(r);
+}
+
+/* ---- stop ---- */
+
+static int find_all_to_stop(const struct options *o, struct stop_set *set, int argc, char **argv)
+{
+    struct strbuf path = {0};
+    struct reason why = {.text = ""};
+    int r = 0;
+    if (o->all) {
+        r = instance_stop_add_all(set, &why);
+    } else if (argc == 0) {
+        if (set_socket(o, &path) < 0) {
+            log_info("or give the state directory or pid of an instance (ps shows them), or --all");
+            return -EINVAL;
+        }
+        r = instance_stop_add_socket(set, path.s, &why);
+        strbuf_done(&path);
+    }
+    if (r < 0)
+        log_error("%s", why.text);
+    for (int i = 0; i < argc; i++) {
+        int one = instance_stop_add(set, argv[i], &why);
+        if (one < 0) {
+            log_error("%s", why.text);
+            r = one;
+        }
+    }
+    return r;
+}
+
+static int print_stopped(const struct stop_one *one, uint32_t seconds)
+{
+    if (one->result == STOP_FAILED) {
+        log_error("%s", one->why.text);
+        return -EIO;
+    }
+    if (one->result == STOP_KILLED)
+        log_warn("the command in '%s' did not end within %u seconds and was killed", one->path, seconds);
+    if (one->result == STOP_DESTROYED)
+        log_warn("the supervisor of '%s' did not end and was killed; its state directory is removed",
+                 one->path);
+    puts(one->path);
+    return 0;
+}
+
+static int stop(const struct context *c, int argc, char **argv)
+{
+    struct stop_set set = {.n = 0};
+    if (argc > 0 && (c->o->all || c->o->socket)) {
+        log_error("%s and names of instances exclude each other ('%s')", c->o->all ? "--all" : "--socket",
+                  argv[0]);
+        return 1;
+    }
+    sandbox_nofile(NOFILE_WANTED); /* three for each instance */
+    int r = find_all_to_stop(c->o, &set, argc, argv);
+    instance_stop_run(&set, c->o->time * 1000);
+    for (size_t i = 0; i < set.n; i++)
+        if (print_stopped(set.v[i], c->o->time) < 0)
+            r = -EIO;
+    instance_stop_done(&set);
+    return finish(r);
+}
+
 /* ---- sub-commands ---- */
 
 static const struct command {
     const char *name, *args, *help, *example;
     const struct opt *table;
     int (*fn)(const struct context *c, int argc, char **argv);
+    bool finds; /* finds its instances itself */
 } commands[] = {
     {"list-ports", "", "list the published ports", NULL, json_table, list_ports},
     {"add-ports", " SPEC...", "publish ports: [IP:]PORT:[CHILD_IP:]PORT/PROTO; all or none; prints their ids",
@@ -456,6 +564,9 @@ static const struct command {
     {"remove-ports", " ID...", "take ports back; prints their ids", "remove-ports 1 2", plain_table,
      remove_ports},
     {"info", "", "show what the instance is", NULL, json_table, info},
+    {"ps", "", "list the running instances", NULL, ps_table, ps, true},
+    {"stop", " [STATE_DIR|PID]...", "end instances: SIGTERM, then SIGKILL; prints their state directories",
+     "stop --time=30 /run/user/1001/demo", stop_table, stop, true},
 };
 
 static const char *called;
@@ -497,20 +608,6 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-static int set_socket(const struct options *o, struct strbuf *path)
-{
-    const char *dir = getenv("ROOTLESSKIT_STATE_DIR");
-    if (o->socket && *o->socket)
-        strbuf_adds(path, o->socket);
-    else if (dir && *dir)
-        strbuf_addf(path, "%s/api.sock", dir);
-    else {
-        log_error("no instance is named: use --socket STATE_DIR/api.sock, or set ROOTLESSKIT_STATE_DIR");
-        return -EINVAL;
-    }
-    return path->err;
-}
-
 /* argv[0]: the command's name */
 static int run_command(struct options *o, int argc, char **argv)
 {
@@ -529,7 +626,7 @@ static int run_command(struct options *o, int argc, char **argv)
         return command_usage(cmd);
     struct strbuf path = {0};
     int code = 1;
-    if (set_socket(o, &path) == 0) {
+    if (cmd->finds || set_socket(o, &path) == 0) {
         struct context c = {o, path.s};
         code = cmd->fn(&c, argc - first, argv + first);
     }
@@ -539,7 +636,7 @@ static int run_command(struct options *o, int argc, char **argv)
 
 static int ctl_main(int argc, char **argv)
 {
-    struct options o = {.help = false};
+    struct options o = {.time = STOP_SECONDS};
     bool alias = applet_is_alias(&applet_ctl, argv[0]);
     int first;
     called = alias ? argv[0] : "rootlet ctl";

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -223,7 +224,7 @@ static int fill_address(const char *path, struct sockaddr_un *ret, int *ret_fd)
     return str_format(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d", *ret_fd);
 }
 
-static int connect_unix(const char *path, int *ret)
+static int connect_unix(const char *path, int timeout_ms, int *ret)
 {
     struct sockaddr_un sa;
     fd_auto int file = -1;
@@ -233,8 +234,12 @@ static int connect_unix(const char *path, int *ret)
     fd_auto int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+    /* A listener that accepts nobody: connect(2) waits for a place in its queue for as long as a send would (unix(7)). */
+    const struct timeval patience = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
         return -errno;
+    if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+        return errno == EAGAIN ? -ETIMEDOUT : -errno;
     *ret = steal_fd(&fd);
     return 0;
 }
@@ -318,14 +323,15 @@ int httpc_request(const char *socket_path, const char *method, const char *path,
                   int timeout_ms, struct httpc_reply *ret, struct reason *why)
 {
     fd_auto int fd = -1;
-    int r = connect_unix(socket_path, &fd);
+    int r = connect_unix(socket_path, timeout_ms, &fd);
     if (r == -ENOENT)
         return reason_set(why, r, "there is no socket '%s' (is the instance running?)", socket_path);
     if (r == -ECONNREFUSED)
         return reason_set(why, r, "nobody listens on '%s' (the instance has ended)", socket_path);
-    if (r < 0)
+    if (r < 0 && r != -ETIMEDOUT)
         return reason_set(why, r, "cannot connect to '%s': %s", socket_path, strerror(-r));
-    r = exchange(fd, method, path, body, timeout_ms, ret);
+    if (r == 0)
+        r = exchange(fd, method, path, body, timeout_ms, ret);
     if (r == -ETIMEDOUT)
         return reason_set(why, r, "'%s' did not answer within %d seconds", socket_path, timeout_ms / 1000);
     if (r == -EBADMSG)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/fd.h"
 #include "core/json.h"
 #include "core/parse.h"
@@ -77,6 +78,15 @@ static void add_ports(struct json_doc *doc, struct json *o, const struct rest_in
     json_add(doc, o, "portDriver", p);
 }
 
+/* A name may hold any bytes, JSON may not. */
+static void add_state_dir(struct json_doc *doc, struct json *o, const char *path)
+{
+    struct strbuf b = {0};
+    escape_add(&b, path, strlen(path), ESCAPE_INVALID);
+    json_add_str(doc, o, "stateDir", b.s ? b.s : "");
+    strbuf_done(&b);
+}
+
 static void get_info(struct call *c)
 {
     struct json_doc *doc json_auto = NULL;
@@ -87,7 +97,7 @@ static void get_info(struct call *c)
     struct json *o = json_new_object(doc);
     json_add_str(doc, o, "apiVersion", REST_API_VERSION);
     json_add_str(doc, o, "version", c->info->version ? c->info->version : ROOTLET_VERSION);
-    json_add_str(doc, o, "stateDir", c->info->state_dir ? c->info->state_dir : "");
+    add_state_dir(doc, o, c->info->state_dir ? c->info->state_dir : "");
     json_add_int(doc, o, "childPID", c->info->child_pid);
     add_net(doc, o, c->info);
     add_ports(doc, o, c->info);
