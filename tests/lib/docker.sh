@@ -1,12 +1,12 @@
 # docker.sh - Debian's dockerd and containerd, as tests/setup has unpacked them, with our executable in the place of RootlessKit and slirp4netns.
 # To be sourced after tap.sh, in the sandbox.
 # shellcheck shell=bash
-# shellcheck disable=SC2034,SC2154 # variables of tap.sh and for the tests
+# shellcheck disable=SC2034,SC2086,SC2154 # variables of tap.sh and for the tests; lists of words
 
 peers=$TOP/build/peers
 [ -e "$peers/complete" ] || bail_out 'build/peers is missing (tests/setup check)'
 runtime=/run/user/1001
-ln -s ../bin/rootlet $aliases/rootlesskit-docker-proxy
+ln -s ../bin/rootlet "${aliases:?}"/rootlesskit-docker-proxy
 # Nothing of the machine's own docker, and our executable before the machine's RootlessKit.
 peer_env="env PATH=$aliases:$peers/usr/sbin:$peers/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin DOCKER_HOST=unix://$runtime/docker.sock"
 
@@ -22,7 +22,7 @@ start_docker() {
 start_dockerd() {
     local name=$1 variables=()
     shift
-    while [[ ${1:-} =~ ^[A-Z_]+= ]]; do
+    while [[ ${1:-} =~ ^[A-Z0-9_]+= ]]; do
         variables+=("$1")
         shift
     done
