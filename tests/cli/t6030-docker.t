@@ -137,10 +137,14 @@ for variant in 'DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=slirp4netns DOCKERD_ROO
     out_is inside 'a published port works'
     run $client udp 127.0.0.1 8007 'a datagram'
     out_is 'a datagram' 'so does UDP'
-    docker run --rm small sh -c 'cat /sys/class/net/eth0/mtu; wget -q -O - http://web.test/'
     # Without docker's rules nobody translates the containers' addresses.
-    case $variant in *iptables=false*) stdout=${stdout%%$'\n'*}$'\nhello from outside' ;; esac
-    out_is "${variant##* }"$'\nhello from outside' 'and a container gets out'
+    case $variant in
+    *iptables=false*) ;;
+    *)
+        docker run --rm small sh -c 'cat /sys/class/net/eth0/mtu; wget -q -O - http://web.test/'
+        out_is "${variant##* }"$'\nhello from outside' 'and a container gets out'
+        ;;
+    esac
     docker run --rm --network host small wget -q -O - http://web.test/
     out_is 'hello from outside' "also on the instance's own network"
     finish web
@@ -152,7 +156,7 @@ done
 #     that does not survive: the next dockerd has the same.)
 restart() { start_dockerd d "DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--pidns --state-dir=$runtime/dockerd-rootless" --pidfile=/run/docker.pid; }
 restart
-docker run -d --name web -p 8080:80 $bind_servers small sh -c "mkfifo /fifo; $run_servers <>/fifo"
+docker run -d --name web --stop-signal KILL -p 8080:80 $bind_servers small sh -c "mkfifo /fifo; $run_servers <>/fifo"
 docker run -d --user 1000 small sh -c 'mkfifo /tmp/fifo; cat /tmp/fifo'
 run curl -sS --retry 5 --retry-all-errors http://127.0.0.1:8080/
 out_is inside 'dockerd under --pidns'
