@@ -84,7 +84,7 @@ static const struct call calls[] = {
     C(fchown, "EPERM"),
     C(fchownat, "EPERM", 2),
     C(fcntl, "EMFILE,EINVAL"),
-    C(flock, "ENOLCK,EWOULDBLOCK"),
+    C(flock, "ENOLCK"),
     C(fsconfig, "ENOSYS,EINVAL"),
     C(fsmount, "EPERM"),
     C(fsopen, "ENOSYS,EPERM"),
