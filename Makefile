@@ -115,6 +115,11 @@ $(UNIT_S): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libcore.a
 $(UNIT_A): $(A)/unit/%: $(A)/tests/unit/%.o $(A)/libcore.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(CC_A) $(SAN) $^ $(LIBS_A) -o $@
+# The tracer of the walk through start-up's faults.
+FAULTER := $(O)/tests/lib/faulter
+$(FAULTER): $(O)/tests/lib/faulter.o
+	$(call say,LINK)
+	$(Q)$(CC_S) $(CFLAGS_S) $(LFLAGS_S) $^ -o $@
 # A fuzz target includes the .c file that it tests, so that file's object in the archive is not linked.
 $(FUZZ_A): $(A)/fuzz/%: $(A)/tests/fuzz/%.o $(A)/tests/fuzz/driver.o $(A)/libcore.a
 	$(call say,LINK)
@@ -132,7 +137,7 @@ demo:
 
 check:
 	$(Q)tests/setup check
-	$(Q)$(PARALLEL) all $(UNIT_S) $(UNIT_A) $(FUZZ_A)
+	$(Q)$(PARALLEL) all $(FAULTER) $(UNIT_S) $(UNIT_A) $(FUZZ_A)
 	$(Q)tests/run $(UNIT_S) $(UNIT_A) $(FUZZ_A) $(CLI) tests/lint/lint.t $(sort $(wildcard tests/build/*.t))
 
 check-asan:
@@ -141,7 +146,7 @@ check-asan:
 	$(Q)tests/run $(UNIT_A) $(FUZZ_A)
 
 # One test, or some: make test T='tests/cli/t0100-maps.t build/x86_64/unit/subid'
-test: all $(filter build/%,$(T))
+test: all $(FAULTER) $(filter build/%,$(T))
 	$(Q)tests/run -v $(T)
 
 check lint: export CFLAGS_LINT = $(filter-out -MMD -MP,$(subst ',,$(CFLAGS_A)))

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -286,6 +287,8 @@ static void fill_std_fds(void)
 int main(int argc, char **argv)
 {
     fill_std_fds();
+    /* Whoever ignores SIGCHLD hands that on, and the kernel would throw away the exit statuses of our children (wait(2), NOTES). */
+    signal(SIGCHLD, SIG_DFL);
     if (argc < 1 || !argv[0]) {
         log_error("called without a name (argv[0] is missing)");
         return 1;

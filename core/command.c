@@ -116,6 +116,11 @@ static bool reap(pid_t pid, int *ret_status)
         pid_t got = waitpid(-1, &status, WNOHANG);
         if (got < 0 && errno == EINTR)
             continue;
+        if (got < 0 && !done) { /* nobody else will tell: do not wait for ever */
+            log_errno(errno, "cannot learn how the command ended");
+            *ret_status = 1 << 8;
+            return true;
+        }
         if (got <= 0)
             return done;
         if (got == pid) {

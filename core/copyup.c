@@ -23,6 +23,7 @@
 
 #include "core/dirclear.h"
 #include "core/fd.h"
+#include "core/ns.h"
 #include "core/strv.h"
 
 const char *const copyup_mode_names[] = {"tmpfs+symlink", NULL};
@@ -198,6 +199,12 @@ static int failed(const char *path, const char *step, int r, struct reason *why)
     return reason_set(why, r, "cannot copy up '%.300s': cannot %s: %s", path, step, strerror(-r));
 }
 
+/* A mount that is attached nowhere counts as a mount namespace. */
+static int mount_failed(const char *path, const char *step, int r, struct reason *why)
+{
+    return reason_set(why, r, "cannot copy up '%.300s': cannot %s: %s%s", path, step, strerror(-r), ns_limit_hint(r));
+}
+
 static int copy_up(const char *path, struct reason *why)
 {
     mount_tree_auto struct mount_tree host = MOUNT_TREE_NONE, tmpfs = MOUNT_TREE_NONE;
@@ -221,10 +228,10 @@ static int copy_up(const char *path, struct reason *why)
         return failed(path, "read /proc/self/mountinfo", r, why);
     r = mount_tree_take(dir, &host);
     if (r < 0)
-        return failed(path, "bind it aside", r, why);
+        return mount_failed(path, "bind it aside", r, why);
     r = mount_tree_tmpfs(0755, &tmpfs, &root_fd);
     if (r < 0)
-        return failed(path, "make a tmpfs", r, why);
+        return mount_failed(path, "make a tmpfs", r, why);
     fd_auto int root = root_fd;
     r = make_ro_dir(list, root, ro);
     if (r == 0)

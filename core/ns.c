@@ -47,6 +47,11 @@ bool ns_is_initial_user(void)
     return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == 0xEFFFFFFDu;
 }
 
+const char *ns_limit_hint(int r)
+{
+    return r == -ENOSPC || r == -EUSERS ? " (is a limit of /proc/sys/user/max_*_namespaces reached?)" : "";
+}
+
 int ns_join(int fd, int flag)
 {
     for (const struct ns_kind *k = ns_kinds; k->name; k++) {

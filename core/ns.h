@@ -16,5 +16,8 @@ int ns_open(pid_t pid, const char *name);
 int ns_same(int a, int b);
 /* ns_is_initial_user - does this process live in the initial user namespace? (its inode number is fixed, PROC_USER_INIT_INO in linux/proc_ns.h) */
 bool ns_is_initial_user(void);
+/* ns_limit_hint - for the end of a message about @r (-errno) where a namespace was made, with or without saying so (fsmount(2)
+ * and open_tree(2) make one, too): names the limit when it is reached, else "". */
+const char *ns_limit_hint(int r);
 /* ns_join - setns(2); skips a namespace that is already ours (joining the own user namespace is EINVAL). */
 int ns_join(int fd, int flag);

@@ -34,6 +34,14 @@ int pidfd_signal(int pidfd, int sig)
     return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 }
 
+int proc_signal(int pidfd, pid_t pid, int sig)
+{
+    int r = pidfd_signal(pidfd, sig);
+    if (r == 0 || r == -ESRCH || pid <= 0)
+        return r;
+    return kill(pid, sig) < 0 ? -errno : 0;
+}
+
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
@@ -134,7 +142,7 @@ _Noreturn static void exec_helper(char *const argv[], int out, int err)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    proc_die_with_parent(0);
+    int dies = proc_die_with_parent(0);
     /* Both pipes may sit on low numbers: move them up before 0..2 are replaced. */
     int o = fcntl(out, F_DUPFD_CLOEXEC, 10), e = fcntl(err, F_DUPFD_CLOEXEC, 10);
     open_null(0, O_RDONLY);
@@ -142,9 +150,13 @@ _Noreturn static void exec_helper(char *const argv[], int out, int err)
         dup2(o, 1);
     if (e >= 0)
         dup2(e, 2);
-    fd_close_all_but(3, NULL, 0);
-    execve(argv[0], argv, environ);
-    dprintf(2, "%s", strerror(errno));
+    int alone = fd_close_all_but(3, NULL, 0);
+    if (dies < 0)
+        dprintf(2, "cannot make it end with its parent: %s", strerror(-dies));
+    else if (alone < 0)
+        dprintf(2, "cannot close what is not for it: %s", strerror(-alone));
+    else if (execve(argv[0], argv, environ) < 0)
+        dprintf(2, "%s", strerror(errno));
     _exit(127);
 }
 
@@ -234,7 +246,7 @@ int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason 
     if (r == 0)
         r = pidfd_wait(pidfd, timeout_ms, ret_status);
     if (r < 0) {
-        pidfd_signal(pidfd, SIGKILL);
+        proc_signal(pidfd, pid, SIGKILL);
         pidfd_wait(pidfd, -1, NULL);
     }
     trim(text->text);

@@ -9,6 +9,11 @@
 
 int pidfd_open_(pid_t pid);           /* CLOEXEC fd or -errno (pidfd_open(2)) */
 int pidfd_signal(int pidfd, int sig); /* pidfd_send_signal(2) */
+/*
+ * proc_signal - a signal for a child of ours that was not reaped yet, so that @pid is still its own.
+ * pidfd_send_signal(2), or kill(2) where that is refused (container runtimes' seccomp filters may not know it).
+ */
+int proc_signal(int pidfd, pid_t pid, int sig);
 /* pidfd_wait - reap exactly this child, waiting at most @timeout_ms (-1: for ever). 0 and *ret_status as of waitpid(2), -ETIMEDOUT, -ECHILD. */
 int pidfd_wait(int pidfd, int timeout_ms, int *ret_status);
 /* pidfd_stopped - the signal that has stopped this child since this was asked last, or 0 (waitid(2), WSTOPPED). Does not block. */

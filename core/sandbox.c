@@ -16,6 +16,7 @@
 #include <linux/seccomp.h>
 
 #include "core/fd.h"
+#include "core/ns.h"
 
 #if defined(__x86_64__)
 #define SANDBOX_ARCH AUDIT_ARCH_X86_64
@@ -28,7 +29,7 @@
 static int step_failed(struct reason *why, const char *step)
 {
     int r = -errno;
-    return reason_set(why, r, "%s: %s", step, strerror(errno));
+    return reason_set(why, r, "%s: %s%s", step, strerror(-r), ns_limit_hint(r));
 }
 
 /* Make the tmpfs mounted at the current directory the root of this mount namespace. */

@@ -95,6 +95,70 @@ static int check_harmless(int fd, const char *path, struct reason *why)
     }
 }
 
+/* ---------------------------------------------------------------- removing */
+
+void statedir_close(struct statedir *sd)
+{
+    fd_close(&sd->lock_fd);
+    fd_close(&sd->dir_fd);
+}
+
+static int unlink_lock(const struct statedir *sd)
+{
+    return unlinkat(sd->dir_fd, "lock", 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Only the very directory, not another one that has its name by now; it may have somebody's new lock in it already. */
+static int remove_empty(const struct statedir *sd)
+{
+    struct stat held, named;
+
+    if (fstat(sd->dir_fd, &held) < 0)
+        return -errno;
+    if (stat(sd->path, &named) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!same_file(&held, &named) || rmdir(sd->path) == 0 || errno == ENOENT || errno == ENOTEMPTY)
+        return 0;
+    return -errno;
+}
+
+int statedir_remove(struct statedir *sd)
+{
+    char name[NAME_MAX + 1] = "";
+
+    if (sd->dir_fd < 0)
+        return 0;
+    int r = dir_clear(sd->dir_fd, "lock", name);
+    if (r < 0)
+        r = dir_clear(sd->dir_fd, "lock", name);
+    if (r < 0)
+        log_debug("cannot remove '%s/%s': %s", sd->path, name, strerror(-r));
+    /* From here on the directory may be somebody else's: no step back. */
+    if (r == 0 && unlink_lock(sd) < 0)
+        r = unlink_lock(sd);
+    if (r == 0 && remove_empty(sd) < 0)
+        r = remove_empty(sd);
+    statedir_close(sd);
+    return r;
+}
+
+/* After an error: a directory that we have made, and that is nobody else's, goes again. */
+static void undo(struct statedir *sd)
+{
+    struct stat held, named;
+
+    if (sd->dir_fd >= 0 && sd->lock_fd >= 0) {
+        /* Ours already, or free; or it cannot be locked at all, by nobody. */
+        bool taken = flock(sd->lock_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+        if (!taken && fstat(sd->lock_fd, &held) == 0 &&
+            fstatat(sd->dir_fd, "lock", &named, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&held, &named)) {
+            (void)statedir_remove(sd);
+            return;
+        }
+    }
+    (void)rmdir(sd->path); /* fails if there is anything in it */
+}
+
 /* ---------------------------------------------------------------- opening */
 
 /* mkdir -p; the last one private. 1: made, 0: was there. */
@@ -187,13 +251,8 @@ static int lock_and_clear(struct statedir *sd, struct reason *why)
     return 0;
 }
 
-void statedir_close(struct statedir *sd)
-{
-    fd_close(&sd->lock_fd);
-    fd_close(&sd->dir_fd);
-}
-
-static int open_given(const char *path, struct statedir *ret, struct reason *why)
+/* @made: the directory is there because the caller has just made it. */
+static int open_given(const char *path, bool made, struct statedir *ret, struct reason *why)
 {
     char cwd[PATH_MAX] = "";
     struct statedir sd;
@@ -210,10 +269,14 @@ static int open_given(const char *path, struct statedir *ret, struct reason *why
         if (r < 0)
             return reason_set(why, r, "the name of the state directory is too long");
         r = lock_and_clear(&sd, why);
+        made |= sd.created;
         if (r == 0) {
+            sd.created = made;
             *ret = sd;
             return 0;
         }
+        if (made && r != -ESTALE && r != -EBUSY)
+            undo(&sd);
         statedir_close(&sd);
         if (r != -ESTALE)
             return r;
@@ -234,12 +297,7 @@ static int open_fresh(struct statedir *ret, struct reason *why)
             str_format(path, sizeof(path), "%s/rootlet-XXXXXX", strcmp(places[i], "/") ? places[i] : "") < 0)
             continue;
         if (mkdtemp(path)) {
-            int r = open_given(path, ret, why);
-            if (r == 0)
-                ret->created = true;
-            else
-                rmdir(path);
-            return r;
+            return open_given(path, true, ret, why);
         }
         log_debug("no state directory in '%s': %s", places[i], strerror(errno));
         if (!first)
@@ -257,7 +315,7 @@ static int open_fresh(struct statedir *ret, struct reason *why)
 
 int statedir_open(const char *path, struct statedir *ret, struct reason *why)
 {
-    return path ? open_given(path, ret, why) : open_fresh(ret, why);
+    return path ? open_given(path, false, ret, why) : open_fresh(ret, why);
 }
 
 /* ---------------------------------------------------------------- files in it */
@@ -350,23 +408,4 @@ int statedir_connect(int fd, const char *path)
     if (r < 0)
         return r;
     return connect(fd, (const struct sockaddr *)&sa, len) < 0 ? -errno : 0;
-}
-
-void statedir_remove(struct statedir *sd)
-{
-    struct stat held, named;
-    char name[NAME_MAX + 1] = "";
-
-    if (sd->dir_fd < 0)
-        return;
-    int r = dir_clear(sd->dir_fd, "lock", name);
-    if (r < 0)
-        log_debug("cannot remove '%s/%s': %s", sd->path, name, strerror(-r));
-    if (unlinkat(sd->dir_fd, "lock", 0) < 0 && errno != ENOENT)
-        log_debug("cannot remove '%s/lock': %s", sd->path, strerror(errno));
-    /* Only the very directory, not another one that has its name by now. */
-    if (stat(sd->path, &named) == 0 && fstat(sd->dir_fd, &held) == 0 && same_file(&held, &named) &&
-        rmdir(sd->path) < 0)
-        log_debug("cannot remove '%s': %s", sd->path, strerror(errno));
-    statedir_close(sd);
 }

@@ -77,8 +77,11 @@ int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockad
 /* statedir_connect - connect @fd to the socket at any @path, however long (by its directory's fd). 0 or -errno. */
 int statedir_connect(int fd, const char *path);
 
-/* statedir_remove - at exit: everything in it, the lock, the directory itself, and the fds. Files that vanish meanwhile are no error. */
-void statedir_remove(struct statedir *sd);
+/*
+ * statedir_remove - at exit: everything in it, the lock, the directory itself, and the fds. Files that vanish meanwhile are no error.
+ * What fails is tried once more: nobody comes back for what is left here. Return: 0 or the last -errno; the fds are closed in any case.
+ */
+int statedir_remove(struct statedir *sd);
 
 /* statedir_close - give up the fds only (in forked children, by whom the directory must not be kept locked). */
 void statedir_close(struct statedir *sd);

@@ -43,15 +43,21 @@ static void await(const struct child *c, enum sync_msg want)
 static void child_wait_mapped(const struct child *c)
 {
     /* In a new pid namespace getppid(2) is 0; a parent that died before this shows as EOF in await(). */
-    if (proc_die_with_parent(c->cfg->pidns ? 0 : c->parent) < 0)
+    int r = proc_die_with_parent(c->cfg->pidns ? 0 : c->parent);
+    if (r == -ESRCH)
         _exit(1);
+    if (r < 0)
+        fail(c, log_errno(r, "cannot make the child end with its supervisor"));
     await(c, SYNC_MAPPED);
-    int r = idmap_become_root();
+    r = idmap_become_root();
     if (r < 0)
         fail(c, log_errno(r, "cannot become root of the new user namespace"));
     /* A change of ids would have cleared both (prctl(2)). */
-    proc_die_with_parent(0);
-    prctl(PR_SET_DUMPABLE, 1);
+    r = proc_die_with_parent(0);
+    if (r < 0)
+        fail(c, log_errno(r, "cannot make the child end with its supervisor"));
+    if (prctl(PR_SET_DUMPABLE, 1) < 0)
+        fail(c, log_errno(errno, "cannot make the child's /proc its own"));
 }
 
 bool child_has_netns(const struct instance_config *cfg)
@@ -127,6 +133,8 @@ static void make_detached_network(const struct child *c)
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             fail(c, log_errno(errno, "cannot wait for the process that makes the network"));
+    if (WIFSIGNALED(status))
+        log_error("the process that makes the network was killed by signal %d", WTERMSIG(status));
     if (status)
         fail(c, -EIO);
 }
@@ -234,8 +242,10 @@ void child_main(const struct child *c)
     child_environment(c);
     statedir_close(c->sd);
     int r = sync_send(c->sync_fd, SYNC_READY, NULL, 0, NULL, 0);
-    if (r < 0)
+    if (r == -EPIPE)
         _exit(1);
+    if (r < 0)
+        fail(c, log_errno(r, "cannot tell the supervisor that all is ready"));
     await(c, SYNC_GO);
     child_command(c);
 }

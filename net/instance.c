@@ -80,6 +80,10 @@ static int explain_clone(int r)
     case EUSERS:
         return log_errno(
             r, "cannot make the namespaces (a limit is reached: see /proc/sys/user/max_*_namespaces)");
+    case EAGAIN:
+        return log_errno(
+            r, "cannot make the namespaces (a limit of processes is reached: see RLIMIT_NPROC, 'ulimit -u', "
+               "and the cgroup's pids.max)");
     case EINVAL: return log_errno(r, "cannot make the namespaces (the kernel lacks one of them)");
     default: return log_errno(r, "cannot make the namespaces");
     }
@@ -220,8 +224,10 @@ void instance_maybe_go(struct instance *in)
     loop_timer_del(in->loop, &in->deadline);
     in->running = true;
     r = sync_send(in->child_sync, SYNC_GO, NULL, 0, NULL, 0);
-    if (r < 0)
-        log_debug("the child ended before the command: error %d", -r);
+    if (r < 0 && r != -EPIPE) { /* EPIPE: the child's end is told by its pidfd */
+        log_errno(r, "cannot tell the child to start the command");
+        instance_give_up(in);
+    }
 }
 
 /* ---------------------------------------------------------------- events */
@@ -235,21 +241,13 @@ static void deadline_passed(struct loop *l, struct timer *t)
     instance_give_up(in);
 }
 
-static void child_message(struct loop *l, struct watch *w, uint32_t events)
+/* Take one message. 0; -EAGAIN: there is none; other errors: there will be none. */
+static int take_message(struct instance *in)
 {
-    (void)events;
-    struct instance *in = container_of(w, struct instance, on_message);
     sync_in_auto struct sync_in msg = {0};
     int r = sync_recv(in->child_sync, &msg, 0);
-    if (r == -EAGAIN)
-        return;
-    if (r < 0) {
-        /* The exec closes the child's end; a death is told by the pidfd. */
-        loop_del(l, w);
-        if (in->running && !in->exec_failed)
-            detach_ready(in);
-        return;
-    }
+    if (r < 0)
+        return r;
     switch (msg.msg) {
     case SYNC_NET:
         if (instance_network_made(in, &msg) < 0)
@@ -268,6 +266,24 @@ static void child_message(struct loop *l, struct watch *w, uint32_t events)
         log_error("the child sent '%s' where '%s' was due", sync_name(msg.msg), sync_name(SYNC_READY));
         instance_give_up(in);
     }
+    return 0;
+}
+
+static void child_message(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct instance *in = container_of(w, struct instance, on_message);
+    int r = take_message(in);
+    if (r == 0 || r == -EAGAIN)
+        return;
+    /* The exec closes the child's end; a death is told by the pidfd. */
+    loop_del(l, w);
+    if (in->running && !in->exec_failed) {
+        detach_ready(in);
+    } else if (r != -ECONNRESET && !in->running) {
+        log_errno(r, "cannot receive the child's messages");
+        instance_give_up(in);
+    }
 }
 
 static void child_ended(struct loop *l, struct watch *w, uint32_t events)
@@ -280,16 +296,24 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
         return;
     loop_del(l, w);
     fd_close(&in->child_pidfd);
-    /* What it sent before its end comes first: whether there was an exec. */
-    if (in->running && in->on_message.armed)
-        child_message(l, &in->on_message, EPOLLIN);
-    if (in->running && in->on_message.armed)
-        child_message(l, &in->on_message, EPOLLIN);
+    /*
+     * What it sent before its end comes first, for one turn of the loop may tell of both in any order: why it gave up, and
+     * whether there was an exec.
+     */
+    while (in->on_message.armed && !loop_quitting(l, NULL) && take_message(in) == 0)
+        ;
+    if (in->running && in->on_message.armed && !in->exec_failed)
+        detach_ready(in);
+    if (loop_quitting(l, NULL))
+        return;
     if (r < 0) {
         log_errno(r, "cannot learn how the command ended");
         instance_give_up(in);
     } else if (!in->running && (status & 0x7f)) {
         log_error("the child was killed by signal %d while it was set up", status & 0x7f);
+        instance_give_up(in);
+    } else if (!in->running) {
+        log_error("the child ended (exit status %d) while it was set up", status >> 8);
         instance_give_up(in);
     } else {
         loop_quit(l, proc_exit_code(status, in->cfg->command.style));
@@ -303,7 +327,7 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
 static void pass_on(struct instance *in, const struct signalfd_siginfo *si)
 {
     if (si->ssi_code <= 0 || in->cfg->command.own_session)
-        pidfd_signal(in->child_pidfd, (int)si->ssi_signo);
+        proc_signal(in->child_pidfd, in->child, (int)si->ssi_signo);
     /* A reaper, pid 1 of its namespace, cannot be stopped, so child_stopped() will not hear of it. */
     if (si->ssi_signo == SIGTSTP && in->cfg->reaper)
         kill(getpid(), SIGSTOP);
@@ -404,14 +428,15 @@ static int run(struct instance *in)
         r = watch_child(in);
     if (r < 0)
         return r;
-    return loop_run(in->loop);
+    r = loop_run(in->loop);
+    return r < 0 ? log_errno(r, "cannot wait for events") : r;
 }
 
 /* In the order in which nobody misses what is already gone: the command first, the directory last. */
 static void tear_down(struct instance *in)
 {
     if (in->child_pidfd >= 0) {
-        pidfd_signal(in->child_pidfd, SIGKILL);
+        proc_signal(in->child_pidfd, in->child, SIGKILL);
         pidfd_wait(in->child_pidfd, -1, NULL);
         fd_close(&in->child_pidfd);
     }
@@ -429,8 +454,10 @@ static void tear_down(struct instance *in)
     if (in->cgroup_fd >= 0)
         cgroup_return(in->cgroup_fd, in->cfg->evacuate_cgroup2);
     fd_close(&in->cgroup_fd);
-    if (in->sd.dir_fd >= 0)
-        statedir_remove(&in->sd);
+    int r = in->sd.dir_fd >= 0 ? statedir_remove(&in->sd) : 0;
+    if (r < 0)
+        log_warn("cannot remove the state directory '%s': %s (the next start there clears it)", in->sd.path,
+                 strerror(-r));
     if (in->loop)
         fd_close(&in->on_signal.fd);
     loop_free(in->loop);

@@ -6,6 +6,7 @@
 #include "net/instance_net.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -94,7 +95,7 @@ static void portd_is_stuck(void *arg)
     struct instance *in = arg;
     log_warn("portd does not answer; ending it");
     if (in->portd.pidfd >= 0)
-        pidfd_signal(in->portd.pidfd, SIGKILL);
+        proc_signal(in->portd.pidfd, in->portd.pid, SIGKILL);
 }
 
 int instance_make_ports(struct instance *in)
@@ -165,6 +166,13 @@ static int start_portd(struct instance *in)
     return r < 0 ? log_errno(r, "cannot start portd") : 0;
 }
 
+/* Then it has said why itself, or its pidfd tells. */
+static bool child_is_dead(const struct instance *in)
+{
+    struct pollfd p = {.fd = in->child_pidfd, .events = POLLIN};
+    return p.fd < 0 || poll(&p, 1, 0) > 0;
+}
+
 /* The child's network is made: its namespaces can be opened, and whoever lives in or beside them started. */
 int instance_network_made(struct instance *in, struct sync_in *msg)
 {
@@ -179,9 +187,13 @@ int instance_network_made(struct instance *in, struct sync_in *msg)
     if (net.kind != LINK_AUTO)
         in->link_fd = steal_fd(&msg->fds[0]);
     in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child, "net");
+    if (in->netns_fd < 0 && child_is_dead(in))
+        return 0;
     if (in->netns_fd < 0)
         return log_errno(in->netns_fd, "cannot open the child's network namespace");
     in->userns_fd = ns_open(in->child, "user");
+    if (in->userns_fd < 0 && child_is_dead(in))
+        return 0;
     if (in->userns_fd < 0)
         return log_errno(in->userns_fd, "cannot open the child's user namespace");
     int r = 0;

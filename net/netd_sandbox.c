@@ -136,8 +136,11 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
 {
     int r, pdeathsig = 0;
     uint64_t had = 0; /* before get_admin(): what a new user namespace adds is not ours to keep */
-    prctl(PR_GET_PDEATHSIG, &pdeathsig);
-    proc_caps_effective(&had);
+    if (prctl(PR_GET_PDEATHSIG, &pdeathsig) < 0)
+        return reason_set(why, -errno, "cannot learn which signal is due at the parent's death: %s", strerror(errno));
+    r = proc_caps_effective(&had);
+    if (r < 0)
+        return reason_set(why, r, "cannot read the own capabilities: %s", strerror(-r));
     if (c->sandbox) {
         struct reason k = {""};
         r = empty_root(c, &k);
@@ -156,8 +159,8 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
     if (r < 0)
         return reason_set(why, r, "cannot set no_new_privs: %s", strerror(-r));
     /* Taking on other credentials cleared it (prctl(2)); whether the parent died meanwhile, its socket tells. */
-    if (pdeathsig)
-        prctl(PR_SET_PDEATHSIG, pdeathsig);
+    if (pdeathsig && prctl(PR_SET_PDEATHSIG, pdeathsig) < 0)
+        return reason_set(why, -errno, "cannot ask for a signal at the parent's death: %s", strerror(errno));
     if (c->seccomp) {
         r = sandbox_seccomp(calls, array_size(calls));
         if (r < 0)

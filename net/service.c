@@ -36,8 +36,11 @@ _Noreturn static void child(const struct service *s, int sync_fd, pid_t parent)
         keep[i] = s->keep[i];
     keep[n++] = sync_fd;
     keep[n++] = log_copy_fd(); /* until it is up: what goes wrong before is for whoever waits for the start */
-    if (proc_die_with_parent(parent) < 0)
+    int r = proc_die_with_parent(parent);
+    if (r == -ESRCH)
         _exit(0);
+    if (r < 0)
+        _exit(log_errno(r, "%s: cannot make it end with its supervisor", s->name) != 0);
     for (int sig = 1; sig < 32; sig++)
         signal(sig, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
@@ -54,8 +57,9 @@ _Noreturn static void child(const struct service *s, int sync_fd, pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
     snprintf(comm, sizeof(comm), "rootlet-%s", s->name);
     prctl(PR_SET_NAME, comm);
-    if (fd_close_all_but(3, keep, n) < 0)
-        _exit(1);
+    r = fd_close_all_but(3, keep, n);
+    if (r < 0)
+        _exit(log_errno(r, "%s: cannot close the supervisor's descriptors", s->name) != 0);
     _exit(s->serve(s->config, sync_fd));
 }
 
@@ -68,19 +72,13 @@ static void disarm(struct service *s)
     fd_close(&s->sync_fd);
 }
 
-static void on_message(struct loop *l, struct watch *w, uint32_t events)
+/* Take one message. 0; -EAGAIN: there is none; other errors: there will be none. */
+static int take_message(struct service *s)
 {
-    (void)events;
-    struct service *s = container_of(w, struct service, on_sync);
     sync_in_auto struct sync_in in = {0};
     int r = sync_recv(s->sync_fd, &in, 0);
-    if (r == -EAGAIN)
-        return;
-    if (r < 0) {
-        /* The end of the pair; the pidfd tells how it ended. */
-        loop_del(l, w);
-        return;
-    }
+    if (r < 0)
+        return r;
     switch (in.msg) {
     case SYNC_UP:
         set_state(s, SERVICE_UP);
@@ -91,6 +89,22 @@ static void on_message(struct loop *l, struct watch *w, uint32_t events)
     case SYNC_WARN: log_warn("%.*s", (int)in.len, (const char *)in.payload); break;
     default: log_debug("%s: unexpected message '%s'", s->name, sync_name(in.msg)); break;
     }
+    return 0;
+}
+
+static void on_message(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct service *s = container_of(w, struct service, on_sync);
+    int r = take_message(s);
+    if (r == 0 || r == -EAGAIN)
+        return;
+    loop_del(l, w);
+    if (r == -ECONNRESET) /* the pidfd tells how it ended */
+        return;
+    /* It goes on, but what it has to say is lost: the next one may be heard. */
+    log_errno(r, "%s: cannot receive its messages; ending it", s->name);
+    proc_signal(s->pidfd, s->pid, SIGKILL);
 }
 
 static int start(struct service *s);
@@ -124,6 +138,9 @@ static void on_death(struct loop *l, struct watch *w, uint32_t events)
     int r = pidfd_wait(s->pidfd, 0, &status);
     if (r == -ETIMEDOUT)
         return;
+    /* What it said before counts: that it was up, why it could not go on. One turn of the loop may tell of both, in any order. */
+    while (s->on_sync.armed && take_message(s) == 0)
+        ;
     disarm(s);
     fd_close(&s->pidfd);
     s->pid = 0;
@@ -185,7 +202,7 @@ void service_stop(struct service *s)
     loop_timer_del(s->loop, &s->retry);
     disarm(s);
     if (s->pidfd >= 0) {
-        pidfd_signal(s->pidfd, SIGKILL);
+        proc_signal(s->pidfd, s->pid, SIGKILL);
         pidfd_wait(s->pidfd, -1, NULL);
         fd_close(&s->pidfd);
     }
