@@ -34,5 +34,15 @@ _Noreturn void command_exec(const struct command *c);
  */
 int command_reap(const struct command *c);
 
+/**
+ * command_follow - start the command in a new process and be its stand-in
+ *
+ * What is sent to this process by kill(2) is passed on; what the terminal sends reaches both alike. When the command
+ * stops, this process stops, and what makes it go on goes to the command, too: so a shell's job control sees one thing.
+ * Blocks until the command ends. @ret_status: as of waitpid(2).
+ * Return: 0 or -errno (the command was not started; -ENOMEM also: the pid namespace to be has no init any more, fork(2)).
+ */
+int command_follow(const struct command *c, int *ret_status);
+
 /* command_find_activation - number of activation sockets meant for this process (sd_listen_fds(3)): $LISTEN_FDS if $LISTEN_PID is us, else 0. */
 unsigned command_find_activation(void);

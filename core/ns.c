@@ -3,22 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "core/fd.h"
 #include "core/strv.h"
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
-
 const struct ns_kind ns_kinds[] = {
     {"user", CLONE_NEWUSER}, {"cgroup", CLONE_NEWCGROUP}, {"ipc", CLONE_NEWIPC},
     {"uts", CLONE_NEWUTS},   {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID},
-    {"mnt", CLONE_NEWNS},    {"time", CLONE_NEWTIME},     {NULL, 0},
+    {"mnt", CLONE_NEWNS},    {"time", NS_CLONE_NEWTIME},  {NULL, 0},
 };
 
 int ns_open(pid_t pid, const char *name)
@@ -30,6 +28,21 @@ int ns_open(pid_t pid, const char *name)
         return r;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+int ns_open_at(int proc_fd, const char *name)
+{
+    char path[32];
+    int r = str_format(path, sizeof(path), "ns/%s", name);
+    if (r < 0)
+        return r;
+    int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int ns_owner_uid(int userns_fd, uid_t *ret)
+{
+    return ioctl(userns_fd, NS_GET_OWNER_UID, ret) < 0 ? -errno : 0;
 }
 
 int ns_same(int a, int b)

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+enum { NS_CLONE_NEWTIME = 0x00000080 }; /* CLONE_NEWTIME, linux/sched.h, which older libcs' <sched.h> lacks */
+
 struct ns_kind {
     const char *name; /* as in /proc/PID/ns */
     int flag;         /* CLONE_NEW* */
@@ -12,6 +14,10 @@ extern const struct ns_kind ns_kinds[]; /* user first; ends with name NULL */
 
 /* ns_open - open /proc/@pid/ns/@name (pid 0: self). CLOEXEC fd or -errno. */
 int ns_open(pid_t pid, const char *name);
+/* ns_open_at - the same of the process whose /proc/PID is open as @proc_fd: never of another one that has its number by now. */
+int ns_open_at(int proc_fd, const char *name);
+/* ns_owner_uid - the uid that made a user namespace (NS_GET_OWNER_UID, ioctl_ns(2)). 0 or -errno. */
+int ns_owner_uid(int userns_fd, uid_t *ret);
 /* ns_same - are the two namespace fds the same namespace? 1, 0 or -errno (fstat(2): st_dev and st_ino). */
 int ns_same(int a, int b);
 /* ns_is_initial_user - does this process live in the initial user namespace? (its inode number is fixed, PROC_USER_INIT_INO in linux/proc_ns.h) */

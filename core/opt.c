@@ -8,6 +8,8 @@
 #include "core/log.h"
 #include "core/parse.h"
 
+const char opt_no_value[] = "";
+
 static bool is_end(const struct opt *o)
 {
     return !o->name && !o->help;
@@ -118,6 +120,7 @@ static int apply(const struct opt *o, void *target, const char *value)
         return 0;
     }
     case OPT_STR: *(const char **)at = value; return 0;
+    case OPT_OPTSTR: *(const char **)at = value ? value : opt_no_value; return 0;
     case OPT_LIST: {
         int r = strv_add(at, value);
         return r < 0 ? log_errno(r, "cannot store the value of --%s", o->name) : 0;
@@ -135,6 +138,7 @@ struct scan {
     char **argv;
     int argc;
     int at;
+    unsigned flags;
 };
 
 /* The value of an option that needs one: what is attached, else the next word. */
@@ -154,14 +158,37 @@ static int value_of(struct scan *s, const struct opt *o, const char *attached, c
 
 static bool takes_value(const struct opt *o)
 {
-    return o->kind != OPT_FLAG;
+    return o->kind != OPT_FLAG && o->kind != OPT_OPTSTR;
+}
+
+/* The one long name that begins with these @len bytes. NULL: none; *@ret_other: a second one that does, too. */
+static const struct opt *find_abbreviated(const struct opt *table, const char *name, size_t len,
+                                          const struct opt **ret_other)
+{
+    const struct opt *found = NULL;
+    for (const struct opt *o = table; !is_end(o); o++) {
+        if (!o->name || strncmp(o->name, name, len) != 0)
+            continue;
+        if (found)
+            *ret_other = o;
+        else
+            found = o;
+    }
+    return found;
 }
 
 static int parse_long(struct scan *s, const char *name)
 {
     size_t len = strcspn(name, "=");
     const char *attached = name[len] ? name + len + 1 : NULL;
-    const struct opt *o = find_long(s->table, name, len);
+    const struct opt *o = find_long(s->table, name, len), *other = NULL;
+    if (!o && (s->flags & OPT_GETOPT) && len)
+        o = find_abbreviated(s->table, name, len, &other);
+    if (other) {
+        log_error("option '--%.*s' may be '--%s' or '--%s' (see --help)", (int)len, name, o->name,
+                  other->name);
+        return -EINVAL;
+    }
     if (!o)
         return unknown_long(s->table, name);
     const char *value = attached;
@@ -181,9 +208,11 @@ static int parse_letters(struct scan *s, const char *letters)
             log_error("unknown option '-%c' in '-%s' (see --help)", *p, letters);
             return -EINVAL;
         }
-        const char *value = NULL;
+        const char *attached = p[1] ? p + 1 + (p[1] == '=') : NULL;
+        if (o->kind == OPT_OPTSTR)
+            return apply(o, s->target, attached);
         if (takes_value(o)) {
-            const char *attached = p[1] ? p + 1 + (p[1] == '=') : NULL;
+            const char *value = NULL;
             int r = value_of(s, o, attached, &value);
             if (r < 0)
                 return r;
@@ -213,7 +242,7 @@ static void rotate(char **argv, int to, int from)
 
 int opt_parse(const struct opt *table, void *target, int argc, char **argv, unsigned flags, int *ret_first)
 {
-    struct scan s = {table, target, argv, argc, 1};
+    struct scan s = {table, target, argv, argc, 1, flags};
     int operands = 0; /* operands seen so far: they stand right before s.at */
     while (s.at < argc) {
         const char *word = argv[s.at];
@@ -227,7 +256,7 @@ int opt_parse(const struct opt *table, void *target, int argc, char **argv, unsi
         int start = s.at;
         bool end = !strcmp(word, "--");
         int r = 0;
-        if (!end && (word[1] == '-' || is_single_dash_long(table, word + 1)))
+        if (!end && (word[1] == '-' || (!(flags & OPT_GETOPT) && is_single_dash_long(table, word + 1))))
             r = parse_long(&s, word + 1 + (word[1] == '-'));
         else if (!end)
             r = parse_letters(&s, word + 1);
@@ -249,6 +278,7 @@ static const char *placeholder(const struct opt *o)
         return o->arg;
     switch (o->kind) {
     case OPT_STR:
+    case OPT_OPTSTR:
     case OPT_LIST: return "VALUE";
     case OPT_UINT: return "N";
     case OPT_ENUM: return NULL;
@@ -266,7 +296,7 @@ static void option_words(struct strbuf *b, const struct opt *o)
         strbuf_addf(b, "      --%s", o->name);
     const char *arg = placeholder(o);
     if (arg) {
-        strbuf_addf(b, "=%s", arg);
+        strbuf_addf(b, o->kind == OPT_OPTSTR ? "[=%s]" : "=%s", arg);
     } else if (o->kind == OPT_ENUM) {
         for (size_t i = 0; o->values[i]; i++)
             strbuf_addf(b, "%s%s", i ? "|" : "=", o->values[i]);

@@ -14,6 +14,7 @@
  * Forms: --name value, --name=value, -n value, -nvalue, clustered flags (-cem), a flag as --name or
  * --name=true|false, and (as Go programs take it) -name for a long name.  --help/-h and --version are added
  * by the caller as ordinary OPT_FLAGs.  Strings are kept by reference into argv.
+ * With OPT_GETOPT it is getopt_long(3)'s way: one dash is for letters only, and a long name may be cut short.
  */
 #pragma once
 #include <stdbool.h>
@@ -27,8 +28,9 @@ enum opt_kind {
     OPT_HEADING, /* no name: .help is a heading in --help; no heading and no name: end of table */
     OPT_FLAG,    /* bool */
     OPT_STR,     /* const char * */
-    OPT_LIST,    /* struct strv; repeatable */
-    OPT_UINT,    /* uint32_t, .min..max */
+    OPT_OPTSTR, /* const char *; a value must be attached (-nVALUE, --name=VALUE), opt_no_value without one */
+    OPT_LIST,   /* struct strv; repeatable */
+    OPT_UINT,   /* uint32_t, .min..max */
     OPT_ENUM, /* int: index into .values (NULL-terminated); a value "" cannot be given: it stands for "not given" */
 };
 
@@ -48,7 +50,12 @@ struct opt {
 enum {
     OPT_PERMUTE =
         1, /* options may follow operands (getopt_long's default); else parsing stops at the first operand */
+    OPT_GETOPT =
+        2, /* -name is no long name but the letters n, a, m, e; --na is --name if nothing else begins so */
 };
+
+/* What an OPT_OPTSTR that was given without a value points to (the address counts: a value may be empty). */
+extern const char opt_no_value[];
 
 /**
  * opt_parse - parse argv[1..] into @target

@@ -256,7 +256,7 @@ in_sandbox() {
     trap 'diag "the test ended too early. $(tap_complaints)"' EXIT
     [ -x "$ROOTLET" ] || bail_out "there is no executable to test: build/rootlet is missing (make, or set ROOTLET)"
     local name
-    for name in rootlesskit rootlessctl slirp4netns specconv; do ln -s ../bin/rootlet $aliases/$name; done
+    for name in rootlesskit rootlessctl slirp4netns specconv nsenter; do ln -s ../bin/rootlet $aliases/$name; done
     client=$TOP/tests/lib/client.py servers=$TOP/tests/lib/servers.py
     census
 }
