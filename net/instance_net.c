@@ -6,6 +6,7 @@
 #include "net/instance_net.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,8 +20,9 @@
 static void service_failed(struct service *s, int status)
 {
     struct instance *in = s->owner;
-    log_error("%s did not start (%s %d)", s->name, status & 0x7f ? "signal" : "exit status",
-              status & 0x7f ? status & 0x7f : status >> 8);
+    if (status & 0x7f || status >> 8 != 1) /* 1: it has said why */
+        log_error("%s did not start (%s %d)", s->name, status & 0x7f ? "signal" : "exit status",
+                  status & 0x7f ? status & 0x7f : status >> 8);
     instance_give_up(in);
 }
 
@@ -165,6 +167,12 @@ static int start_portd(struct instance *in)
     return r < 0 ? log_errno(r, "cannot start portd") : 0;
 }
 
+static bool is_over(int pidfd)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
 /* The child's network is made: its namespaces can be opened, and whoever lives in or beside them started. */
 int instance_network_made(struct instance *in, struct sync_in *msg)
 {
@@ -178,13 +186,16 @@ int instance_network_made(struct instance *in, struct sync_in *msg)
         return log_errno(-EPROTO, "the child sent a malformed '%s'", sync_name(msg->msg));
     if (net.kind != LINK_AUTO)
         in->link_fd = steal_fd(&msg->fds[0]);
-    in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child, "net");
-    if (in->netns_fd < 0)
-        return log_errno(in->netns_fd, "cannot open the child's network namespace");
-    in->userns_fd = ns_open(in->child, "user");
-    if (in->userns_fd < 0)
-        return log_errno(in->userns_fd, "cannot open the child's user namespace");
-    int r = 0;
+    in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child_in_proc, "net");
+    in->userns_fd = ns_open(in->child_in_proc, "user");
+    int r = in->netns_fd < 0 ? in->netns_fd : in->userns_fd < 0 ? in->userns_fd : 0;
+    if (r < 0 && is_over(in->child_pidfd)) {
+        log_debug(
+            "the child has ended"); /* and has said why, or its status does: that comes next in the loop */
+        return 0;
+    }
+    if (r < 0)
+        return log_errno(r, "cannot open the child's namespaces");
     if (net.kind != LINK_AUTO)
         r = start_netd(in, (enum link_kind)net.kind);
     if (r == 0 && in->ports)
