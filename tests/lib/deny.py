@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -S
 """A seccomp filter, as container managers set them: system calls that fail.
 
-    deny.py CALL[,CALL]...=ERROR... -- COMMAND [ARG]...        for example: deny.py mount,umount2=EPERM clone3=ENOSYS -- COMMAND
+    deny.py CALL[,CALL]...=ERROR... COMMAND [ARG]...        for example: deny.py mount,umount2=EPERM clone3=ENOSYS id -u
 
 Two more names: clone-newuser is clone(2) with CLONE_NEWUSER among its flags, and unshare-newuser the same of unshare(2). COMMAND is not
 under no_new_privs when this is started with CAP_SYS_ADMIN, so that setuid programs go on working, as below Docker's own filter.
@@ -26,10 +26,10 @@ CLONE_NEWUSER = 0x10000000
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 NR, ARCH, ARG0, ALLOW, ERRNO = 0, 4, 16, 0x7FFF0000, 0x00050000
 
-split = sys.argv.index('--')
+command = sys.argv[1:]
 program = [(LOAD, 0, 0, ARCH), (JUMP_EQUAL, 1, 0, arch), (RETURN, 0, 0, ALLOW)]
-for rule in sys.argv[1:split]:
-    names, _, error = rule.partition('=')
+while '=' in command[0]:
+    names, _, error = command.pop(0).partition('=')
     refuse = (RETURN, 0, 0, ERRNO | getattr(errno, error))
     for name in names.split(','):
         call, _, flag = name.partition('-')
@@ -48,5 +48,4 @@ if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(fprog), 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(fprog), 0, 0):
         raise OSError(ctypes.get_errno(), 'cannot set the filter')
-command = sys.argv[split + 1:]
 os.execvp(command[0], command)
