@@ -16,6 +16,7 @@
 #include "core/fd.h"
 #include "core/licenses.h"
 #include "core/log.h"
+#include "core/proc.h"
 #include "core/strv.h"
 
 #ifndef ROOTLET_VERSION
@@ -284,11 +285,26 @@ static void fill_std_fds(void)
     }
 }
 
+/*
+ * A setuid bit would lend every user root's ids, ranges and files, and nothing here is written for that. File capabilities are
+ * another thing: core/idmap_ladder.c takes care of those.
+ */
+static bool is_setuid(void)
+{
+    if (getuid() == geteuid() && getgid() == getegid())
+        return false;
+    log_error(
+        "real and effective ids differ (%u:%u, %u:%u): rootlet must not be setuid or setgid (chmod ug-s)",
+        (unsigned)getuid(), (unsigned)getgid(), (unsigned)geteuid(), (unsigned)getegid());
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     fill_std_fds();
-    /* Whoever ignores SIGCHLD hands that on, and the kernel would throw away the exit statuses of our children (wait(2), NOTES). */
-    signal(SIGCHLD, SIG_DFL);
+    if (is_setuid())
+        return 1;
+    proc_expect_children();
     if (argc < 1 || !argv[0]) {
         log_error("called without a name (argv[0] is missing)");
         return 1;

@@ -10,9 +10,10 @@
  *     idmap_plan      read subids, choose a rung
  *     start_child     clone3(user, mount, ...) ─────▶ child_wait_mapped   pdeathsig; EOF: the supervisor is gone
  *     map_child       write the id maps ── mapped ──▶ idmap_become_root
+ *                                                     child_propagation
  *                                                     child_network       link, addresses, routes
  *     network_made    ◀───────── net (link fd) ──────
- *     start_netd      fork ── up ──▶                  child_mounts        propagation, copy-up, /sys, /proc,
+ *     start_netd      fork ── up ──▶                  child_mounts        copy-up, /sys, /proc,
  *     start_portd     fork ── up ──▶                                      resolv.conf, hosts
  *     publish_all     bind listeners, hand to portd   child_environment
  *                     ◀──────────── ready ───────────

@@ -92,6 +92,7 @@ static int exec_search(char *const *argv)
 void command_exec(const struct command *c)
 {
     set_listen_pid(c);
+    proc_restore_sigchld();
     sigprocmask(SIG_SETMASK, &c->mask, NULL);
     int err = exec_search(c->argv);
     bool missing = err == ENOENT || err == ENOTDIR;

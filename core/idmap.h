@@ -142,9 +142,10 @@ int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct r
 
 /**
  * idmap_plan_lower - give up the rung in force, which was refused when it was written, for the next one that is possible
+ * @r, @refusal: the refusal
  * Return: 0; -ENOENT: there is none, or none but this was asked for; -errno: none is possible.
  */
-int idmap_plan_lower(struct idmap_plan *plan, const struct reason *refusal);
+int idmap_plan_lower(struct idmap_plan *plan, int r, const struct reason *refusal);
 
 /**
  * idmap_apply - write the maps of @child, which is in its new user namespace already

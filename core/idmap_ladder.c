@@ -372,7 +372,7 @@ int idmap_plan(const struct idmap_request *req, struct idmap_plan *ret, struct r
     return reason_set(why, -EINVAL, "no such way to map ids");
 }
 
-int idmap_plan_lower(struct idmap_plan *plan, const struct reason *refusal)
+int idmap_plan_lower(struct idmap_plan *plan, int refused, const struct reason *refusal)
 {
     facts_auto struct facts f = {0};
     struct reason fix;
@@ -389,7 +389,7 @@ int idmap_plan_lower(struct idmap_plan *plan, const struct reason *refusal)
         return r;
     /* The cause the user should hear of is the refusal, not what the rungs in between say. */
     if (plan->warning.text[0]) {
-        newuidmap_explain(&fix);
+        newuidmap_explain(refused, &fix);
         warn_about(&f, plan, refusal, &fix);
     }
     return 0;

@@ -15,7 +15,10 @@ static int explain_write(const char *file, int r, struct reason *why)
 {
     free_auto char *apparmor = NULL;
     if (r == -EROFS)
-        return reason_set(why, r, "cannot write %s: /proc is read-only here, so nobody can map ids", file);
+        return reason_set(why, r,
+                          "cannot write %s: /proc is read-only here, so nobody can map ids (remount it "
+                          "writable: mount -o remount,rw /proc)",
+                          file);
     if ((r == -EPERM || r == -EACCES) &&
         file_read(AT_FDCWD, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 16, &apparmor, NULL) ==
             0 &&
@@ -37,7 +40,8 @@ static int write_direct(const struct idmap_plan *p, pid_t child, bool *wrote, st
         return r;
     fd_auto int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
-        return reason_set(why, -errno, "cannot open '%s': %s", path, strerror(errno));
+        return reason_set(why, -errno, "cannot open '%s': %s (is the /proc of this pid namespace mounted?)",
+                          path, strerror(errno));
     if (p->deny_setgroups) {
         r = file_write(dir, "setgroups", "deny");
         if (r < 0 && r != -ENOENT) /* kernels before 3.19 have no such file and ask for none */
@@ -66,8 +70,13 @@ int idmap_apply(struct idmap_plan *plan, pid_t child, struct reason *why)
             return 0;
         log_debug("id map: %s: %s", idmap_method_name(plan->method), refusal.text);
         /* A map is written once: what is there, stays. */
-        if (wrote || idmap_plan_lower(plan, &refusal) < 0)
+        if (!wrote && idmap_plan_lower(plan, r, &refusal) == 0)
+            continue;
+        if (!plan->by_helper)
             return reason_set(why, r, "%s", refusal.text);
+        struct reason fix;
+        newuidmap_explain(r, &fix);
+        return reason_set(why, r, "%.300s (%.160s)", refusal.text, fix.text);
     }
 }
 

@@ -48,6 +48,16 @@ void log_copy_end(void)
     copy = -1;
 }
 
+/* The errors whose text does not say what to do, and whose cause is the same wherever they come from. */
+static const char *remedy(int err)
+{
+    switch (err) {
+    case EMFILE: return " (raise the limit of open files: ulimit -n)";
+    case EAGAIN: return " (raise the limit of processes, or end some: ulimit -u)";
+    default: return "";
+    }
+}
+
 /* One line, one write: processes of one instance share stderr. */
 __attribute__((format(printf, 3, 0))) static void emit(const char *kind, int err, const char *fmt, va_list ap)
 {
@@ -61,7 +71,7 @@ __attribute__((format(printf, 3, 0))) static void emit(const char *kind, int err
     if (n > 0)
         len += (size_t)n;
     if (err && len < sizeof(line)) {
-        n = snprintf(line + len, sizeof(line) - len, ": %s", strerror(err));
+        n = snprintf(line + len, sizeof(line) - len, ": %s%s", strerror(err), remedy(err));
         if (n > 0)
             len += (size_t)n;
     }

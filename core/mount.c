@@ -48,10 +48,13 @@ static int move_mount_(int from, int to_dir, const char *to)
     return syscall(SYS_move_mount, from, "", to_dir, to, flags) < 0 ? -errno : 0;
 }
 
-/* Kernels before 5.2 and old seccomp filters know no open_tree(2); EPERM may also be the true answer, mount(2) repeats it. */
+/*
+ * Kernels before 5.2 and old seccomp filters know no open_tree(2); EPERM may also be the true answer, mount(2) repeats it.
+ * ENOSPC: a tree without a place counts as a mount namespace, and user.max_mnt_namespaces is reached; mount(2) needs none.
+ */
 static bool is_missing_call(int r)
 {
-    return r == -ENOSYS || r == -EPERM;
+    return r == -ENOSYS || r == -EPERM || r == -ENOSPC;
 }
 
 struct fd_path {

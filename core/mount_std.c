@@ -83,8 +83,9 @@ static int sys_kept(struct reason *why, const char *what, int r)
 {
     (void)reason_set(
         why, r,
-        "cannot mount a fresh /sys: %s%s; the outer one stays: /sys/class/net shows the host's network", what,
-        strerror(-r));
+        "cannot mount a fresh /sys: %s%s%s; the outer one stays: /sys/class/net shows the host's network",
+        what, strerror(-r),
+        r == -EPERM ? " (parts of it are masked by the container outside, or it has none?)" : "");
     return MOUNT_KEPT;
 }
 

@@ -85,11 +85,21 @@ int newuidmap_usable(const char **ret_fix, struct reason *why)
     return r < 0 ? r : usable("newgidmap", CAP_SETGID, ret_fix, why);
 }
 
-void newuidmap_explain(struct reason *ret)
+void newuidmap_explain(int r, struct reason *ret)
 {
     struct stat st;
     const struct passwd *pw = getpwuid(geteuid());
 
+    if (r == -ETIMEDOUT || r == -EIO) {
+        (void)snprintf(ret->text, sizeof(ret->text),
+                       "what $PATH has under this name does not do its work: reinstall uidmap");
+        return;
+    }
+    if (r == -EAGAIN || r == -EMFILE) {
+        (void)snprintf(ret->text, sizeof(ret->text), "raise the limit of %s",
+                       r == -EAGAIN ? "processes: ulimit -u" : "open files: ulimit -n");
+        return;
+    }
     for (int kind = SUBID_UID; kind <= SUBID_GID; kind++)
         if (lstat(subid_path((enum subid_kind)kind), &st) == 0 && S_ISLNK(st.st_mode)) {
             (void)snprintf(ret->text, sizeof(ret->text),
@@ -134,6 +144,8 @@ static int run_helper(const char *name, pid_t child, const struct idmap *m, stru
     argv[n] = NULL;
 
     r = proc_run(argv, HELPER_TIMEOUT_MS, &status, &err, NULL, 0);
+    if (r == -ETIMEDOUT)
+        return reason_set(why, r, "'%s' did not end within %d seconds", path, HELPER_TIMEOUT_MS / 1000);
     if (r < 0)
         return reason_set(why, r, "cannot run '%s': %s", path, strerror(-r));
     if (WIFSIGNALED(status))
@@ -154,10 +166,10 @@ int newuidmap_write(pid_t child, const struct idmap *uids, const struct idmap *g
         return r;
     /* Believe the kernel, not the exit status: with an empty map the command would start as nobody. */
     if (idmap_read(child, SUBID_UID, &now) == 0 && now.n == 0)
-        return reason_set(why, -EIO, "newuidmap reported success but wrote nothing");
+        return reason_set(why, -EIO, "newuidmap reported success, but wrote nothing");
     *ret_wrote = true;
     r = run_helper("newgidmap", child, gids, why);
     if (r == 0 && idmap_read(child, SUBID_GID, &now) == 0 && now.n == 0)
-        return reason_set(why, -EIO, "newgidmap reported success but wrote nothing");
+        return reason_set(why, -EIO, "newgidmap reported success, but wrote nothing");
     return r;
 }

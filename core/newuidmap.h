@@ -30,5 +30,8 @@ int newuidmap_usable(const char **ret_fix, struct reason *why);
 int newuidmap_write(pid_t child, const struct idmap *uids, const struct idmap *gids, bool *ret_wrote,
                     struct reason *why);
 
-/* newuidmap_explain - what to do after a refusal of which the programs themselves say little: the likely cause, as far as can be seen. */
-void newuidmap_explain(struct reason *ret);
+/*
+ * newuidmap_explain - what to do after newuidmap_write() failed with @r, which the programs themselves say little of: the likely
+ * cause, as far as can be seen.
+ */
+void newuidmap_explain(int r, struct reason *ret);

@@ -89,6 +89,14 @@ void probe_idmap(struct probe_env *env, struct probe *p);
 void probe_newuidmap(struct probe_env *env, struct probe *p);
 void probe_getsubids(struct probe_env *env, struct probe *p);
 
+/**
+ * probe_why_no_clone - why new namespaces could not be made, in one sentence with what to do about it
+ * @ns_flags: what clone(2) was asked for, CLONE_NEWUSER among it
+ * @r: its -errno
+ * Tries again, each kind by itself: blocks some milliseconds. For error messages only.
+ */
+void probe_why_no_clone(uint64_t ns_flags, int r, struct reason *ret);
+
 /* Namespaces and what is mounted in them (core/probe_mount.c) */
 void probe_namespaces(struct probe_env *env, struct probe *p); /* mount, pid, IPC, UTS, cgroup */
 void probe_proc(struct probe_env *env, struct probe *p);

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -185,6 +186,45 @@ void probe_userns(struct probe_env *env, struct probe *p)
     else
         probe_means(p, "run, copyup: cannot work at all; netd: only as root, or for a network namespace "
                        "whose user namespace it may join");
+}
+
+static void works(struct probe_env *env, struct probe *p)
+{
+    (void)env;
+    p->state = PROBE_OK;
+}
+
+void probe_why_no_clone(uint64_t ns_flags, int r, struct reason *ret)
+{
+    struct probe_env env = {.have_userns = false};
+    struct probe p = {.state = PROBE_NO};
+    int again = probe_clone(&env, CLONE_NEWUSER, false, works, &p);
+    if (again < 0) {
+        explain_refusal(&env, again, &p);
+        (void)snprintf(ret->text, sizeof(ret->text), "cannot make a user namespace: %.240s (%.200s)",
+                       p.seen.text, p.fix.text);
+        return;
+    }
+    for (const struct ns_kind *k = ns_kinds; k->name; k++) {
+        uint64_t flag = (uint64_t)(unsigned)k->flag;
+        if (!(ns_flags & flag & ~(uint64_t)CLONE_NEWUSER))
+            continue;
+        again = probe_clone(&env, CLONE_NEWUSER | flag, false, works, &p);
+        if (again == -ENOSPC)
+            (void)snprintf(ret->text, sizeof(ret->text),
+                           "cannot make a new %s namespace: the limit is reached (raise "
+                           "user.max_%s_namespaces, here and in the "
+                           "user namespaces around, or end other containers)",
+                           k->name, k->name);
+        else if (again < 0)
+            (void)snprintf(ret->text, sizeof(ret->text), "cannot make a new %s namespace: %s%s", k->name,
+                           strerror(-again),
+                           again == -EINVAL ? " (the kernel is built without)"
+                                            : " (a seccomp filter or security module outside forbids it?)");
+        if (again < 0)
+            return;
+    }
+    (void)snprintf(ret->text, sizeof(ret->text), "cannot make the namespaces: %s (try again)", strerror(-r));
 }
 
 /* ---------------------------------------------------------------- id maps */

@@ -19,6 +19,7 @@
 
 #include "core/fd.h"
 #include "core/loop.h"
+#include "core/parse.h"
 #include "core/strv.h"
 
 extern char **environ;
@@ -127,6 +128,37 @@ int proc_die_with_parent(pid_t parent)
     return 0;
 }
 
+static bool ignored_sigchld; /* by whoever started this program */
+
+void proc_expect_children(void)
+{
+    ignored_sigchld = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
+}
+
+void proc_restore_sigchld(void)
+{
+    if (ignored_sigchld)
+        signal(SIGCHLD, SIG_IGN);
+}
+
+int proc_number(int pidfd, pid_t *ret)
+{
+    char path[48];
+    free_auto char *text = NULL;
+    int r = str_format(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    if (r == 0)
+        r = file_read(AT_FDCWD, path, 4096, &text, NULL);
+    if (r < 0)
+        return r;
+    const char *p = strstr(text, "\nPid:\t");
+    if (!p)
+        return -ENODATA;
+    char number[16] = "";
+    p += strlen("\nPid:\t");
+    r = str_format(number, sizeof(number), "%.*s", (int)strcspn(p, "\n"), p);
+    return r == 0 && parse_pid(number, ret) == 0 ? 0 : -ESRCH; /* 0 and -1: none that is to be seen */
+}
+
 static void open_null(int fd, int flags)
 {
     int null = open("/dev/null", flags | O_CLOEXEC);
@@ -177,17 +209,21 @@ static void take(struct sink *s, const char *data, size_t n)
     s->buf[s->len] = 0;
 }
 
-/* Read both pipes to their ends or until the deadline. */
-static int drain(int fds[2], struct sink sinks[2], uint64_t end)
+/* Read both pipes to their ends or until the deadline. What a program that has ended left running may hold them open for ever. */
+static int drain(int pidfd, int fds[2], struct sink sinks[2], uint64_t end)
 {
     while (fds[0] >= 0 || fds[1] >= 0) {
-        struct pollfd p[2] = {{.fd = fds[0], .events = POLLIN}, {.fd = fds[1], .events = POLLIN}};
+        struct pollfd p[3] = {{.fd = fds[0], .events = POLLIN},
+                              {.fd = fds[1], .events = POLLIN},
+                              {.fd = pidfd, .events = POLLIN}};
         uint64_t now = now_ns();
         if (now >= end)
             return -ETIMEDOUT;
-        int n = poll(p, 2, (int)((end - now + 999999u) / 1000000u));
+        int n = poll(p, 3, (int)((end - now + 999999u) / 1000000u));
         if (n < 0 && errno != EINTR)
             return -errno;
+        if (n == 1 && p[2].revents)
+            return 0;
         for (int i = 0; n > 0 && i < 2; i++) {
             if (!p[i].revents)
                 continue;
@@ -240,7 +276,7 @@ int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason 
     struct sink sinks[2] = {{out, out_size, 0}, {text->text, sizeof(text->text), 0}};
     int fds[2] = {steal_fd(&out_read), steal_fd(&err_read)};
     uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u;
-    int r = drain(fds, sinks, end);
+    int r = drain(pidfd, fds, sinks, end);
     fd_close(&fds[0]);
     fd_close(&fds[1]);
     if (r == 0)

@@ -37,6 +37,22 @@ int proc_die_with_parent(pid_t parent);
 int proc_run(char *const argv[], int timeout_ms, int *ret_status, struct reason *err, char *out,
              size_t out_size);
 
+/**
+ * proc_expect_children - SIGCHLD back to its default
+ * Where it is ignored, which exec(2) passes on, a child that has ended is gone, and wait(2) has nothing to report (ECHILD).
+ */
+void proc_expect_children(void);
+/* proc_restore_sigchld - as it was before proc_expect_children(): for the user's command, which gets what its caller set. */
+void proc_restore_sigchld(void);
+
+/**
+ * proc_number - the number of a process in the /proc that is mounted here
+ * It is not @pid where /proc shows an outer pid namespace (`unshare --pid --fork` without --mount-proc).
+ * Return: 0; -ESRCH when that /proc does not show the process at all; -errno when there is no usable /proc.
+ * Source: the line "Pid:" of a pidfd's fdinfo, proc(5).
+ */
+int proc_number(int pidfd, pid_t *ret);
+
 /* proc_which - find an executable regular file in $PATH (or @name itself when it has a slash). 0 or -ENOENT. @ret: PATH_MAX bytes. */
 int proc_which(const char *name, char *ret);
 

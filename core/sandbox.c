@@ -32,6 +32,17 @@ static int step_failed(struct reason *why, const char *step)
     return reason_set(why, r, "%s: %s%s", step, strerror(-r), ns_limit_hint(r));
 }
 
+const char *sandbox_remedy(int r)
+{
+    switch (r) {
+    case -EPERM:
+        return " (a seccomp filter or security module around has to allow unshare, setns, mount and "
+               "pivot_root)";
+    case -ENOSPC: return " (raise user.max_mnt_namespaces and user.max_user_namespaces)";
+    default: return "";
+    }
+}
+
 /* Make the tmpfs mounted at the current directory the root of this mount namespace. */
 static int become_root(struct reason *why)
 {

@@ -11,6 +11,8 @@
  * Needs CAP_SYS_ADMIN in the current user namespace. Open fds stay good (the host's files are otherwise out of reach).
  */
 int sandbox_empty_root(struct reason *why);
+/* sandbox_remedy - what to do about a step that was refused with @r, in parentheses after a blank; "" where nothing general is known. */
+const char *sandbox_remedy(int r);
 /* sandbox_drop_caps - keep only @keep (a mask of 1ULL << CAP_x) in permitted and effective, nothing else anywhere (bounding set, inheritable, ambient). */
 int sandbox_drop_caps(uint64_t keep);
 /* sandbox_lock - no_new_privs, non-dumpable (call last of the credential changes: each change sets dumpable anew). */

@@ -315,7 +315,12 @@ static int open_fresh(struct statedir *ret, struct reason *why)
 
 int statedir_open(const char *path, struct statedir *ret, struct reason *why)
 {
-    return path ? open_given(path, false, ret, why) : open_fresh(ret, why);
+    mode_t mask =
+        umask(077); /* of a umask that takes our own rights away (0777), nobody could use what is made */
+    umask(mask & 077);
+    int r = path ? open_given(path, false, ret, why) : open_fresh(ret, why);
+    umask(mask);
+    return r;
 }
 
 /* ---------------------------------------------------------------- files in it */

@@ -177,15 +177,29 @@ static void mount_etc_files(const struct child *c)
     bind_own_file(c, "hosts", own);
 }
 
+/* Before all else: nothing that is mounted may get out. The first thing, too, that takes power in the new user namespace. */
+static void child_propagation(const struct child *c)
+{
+    struct reason why;
+    int r = mount_set_propagation(c->cfg->propagation, &why);
+    if (r == -EPERM || r == -EACCES)
+        log_error(
+            "%s (the user namespace is without power: a seccomp filter around, or a security module such as "
+            "AppArmor, "
+            "see kernel.apparmor_restrict_unprivileged_userns, has to allow mount(2) and capabilities in it; "
+            "'rootlet check' says more)",
+            why.text);
+    else if (r < 0)
+        log_error("%s", why.text);
+    if (r < 0)
+        fail(c, r);
+}
+
 static void child_mounts(const struct child *c)
 {
     const struct instance_config *cfg = c->cfg;
     struct reason why;
-    int r = mount_set_propagation(cfg->propagation, &why);
-    if (r < 0) {
-        log_error("%s", why.text);
-        fail(c, r);
-    }
+    int r;
     if (cfg->copy_up.n) {
         r = copyup_dirs(cfg->copy_up.v, cfg->copy_up.n, cfg->propagation, &why);
         if (r < 0) {
@@ -224,6 +238,7 @@ static void child_environment(const struct child *c)
 
 _Noreturn static void child_command(const struct child *c)
 {
+    setrlimit(RLIMIT_NOFILE, &c->nofile); /* never more than what is in force: cannot fail */
     struct command command = c->cfg->command;
     command.exec_fd = c->sync_fd;
     if (!c->cfg->reaper)
@@ -237,6 +252,7 @@ _Noreturn static void child_command(const struct child *c)
 void child_main(const struct child *c)
 {
     child_wait_mapped(c);
+    child_propagation(c);
     child_network(c);
     child_mounts(c);
     child_environment(c);

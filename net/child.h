@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The container side of an instance, from the clone to the command. The sequence stands on top of applets/run.c. */
 #pragma once
+#include <sys/resource.h>
+
 #include "core/statedir.h"
 #include "net/instance.h"
 
@@ -16,6 +18,7 @@ struct child {
     int sync_fd;
     pid_t parent;
     uint32_t parent_euid, parent_egid;
+    struct rlimit nofile; /* for the command */
 };
 
 /* child_main - in the cloned process: every stage, then the command. Logs its own errors and exits 1 on them. */

@@ -25,6 +25,7 @@
 #include "core/fd.h"
 #include "core/log.h"
 #include "core/ns.h"
+#include "core/probe.h"
 #include "core/sandbox.h"
 #include "net/child.h"
 #include "net/detach.h"
@@ -69,26 +70,6 @@ static int prepare_state(struct instance *in)
 
 /* ---------------------------------------------------------------- stage: the child and its id map */
 
-static int explain_clone(int r)
-{
-    switch (-r) {
-    case EPERM:
-        return log_errno(
-            r, "cannot make a user namespace (a seccomp filter, a chroot or a sysctl forbids it: see "
-               "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)");
-    case ENOSPC:
-    case EUSERS:
-        return log_errno(
-            r, "cannot make the namespaces (a limit is reached: see /proc/sys/user/max_*_namespaces)");
-    case EAGAIN:
-        return log_errno(
-            r, "cannot make the namespaces (a limit of processes is reached: see RLIMIT_NPROC, 'ulimit -u', "
-               "and the cgroup's pids.max)");
-    case EINVAL: return log_errno(r, "cannot make the namespaces (the kernel lacks one of them)");
-    default: return log_errno(r, "cannot make the namespaces");
-    }
-}
-
 static int start_child(struct instance *in)
 {
     const struct instance_config *cfg = in->cfg;
@@ -105,8 +86,12 @@ static int start_child(struct instance *in)
     fd_auto int theirs = sv[1];
     pid_t parent = getpid();
     pid_t pid = proc_clone(flags, &in->child_pidfd);
-    if (pid < 0)
-        return explain_clone(pid);
+    if (pid < 0) {
+        struct reason why;
+        probe_why_no_clone(flags, pid, &why);
+        log_error("%s", why.text);
+        return pid;
+    }
     if (pid == 0) {
         fd_close(&ours);
         struct child c = {.cfg = cfg,
@@ -114,19 +99,32 @@ static int start_child(struct instance *in)
                           .sync_fd = theirs,
                           .parent = parent,
                           .parent_euid = in->map.euid,
-                          .parent_egid = in->map.egid};
+                          .parent_egid = in->map.egid,
+                          .nofile = in->nofile};
         child_main(&c);
     }
     in->child = pid;
     in->child_sync = steal_fd(&ours);
-    sandbox_nofile(NOFILE_WANTED); /* many published ports; the command keeps the limit it came with */
+    return 0;
+}
+
+/* Where /proc shows an outer pid namespace, its number there: for all that goes by the name /proc/PID, newuidmap(1) too. */
+static int find_in_proc(struct instance *in)
+{
+    int r = proc_number(in->child_pidfd, &in->child_in_proc);
+    if (r == -ESRCH)
+        return log_errno(r, "the /proc here is of another pid namespace, which does not show the new process "
+                            "(mount -t proc proc /proc)");
+    if (r < 0)
+        in->child_in_proc =
+            in->child; /* before Linux 5.2; or no /proc at all, which the next step will say */
     return 0;
 }
 
 static int map_child(struct instance *in)
 {
     struct reason why;
-    int r = idmap_apply(&in->map, in->child, &why);
+    int r = idmap_apply(&in->map, in->child_in_proc, &why);
     if (r < 0) {
         log_error("%s", why.text);
         return r;
@@ -399,6 +397,10 @@ static int watch_child(struct instance *in)
 static int run(struct instance *in)
 {
     struct reason why;
+    /* Many ports may be published, and the limit may be tiny; the command gets the one that we came with. */
+    if (getrlimit(RLIMIT_NOFILE, &in->nofile) < 0)
+        return log_errno(errno, "cannot read the limit of open files");
+    sandbox_nofile(NOFILE_WANTED);
     int r = loop_new(&in->loop);
     if (r < 0)
         return log_errno(r, "cannot make an event loop");
@@ -420,6 +422,8 @@ static int run(struct instance *in)
             return r;
     }
     r = start_child(in);
+    if (r == 0)
+        r = find_in_proc(in);
     if (r == 0)
         r = evacuate_cgroup(in);
     if (r == 0)

@@ -20,8 +20,9 @@
 static void service_failed(struct service *s, int status)
 {
     struct instance *in = s->owner;
-    log_error("%s did not start (%s %d)", s->name, status & 0x7f ? "signal" : "exit status",
-              status & 0x7f ? status & 0x7f : status >> 8);
+    if (status & 0x7f || status >> 8 != 1) /* 1: it has said why */
+        log_error("%s did not start (%s %d)", s->name, status & 0x7f ? "signal" : "exit status",
+                  status & 0x7f ? status & 0x7f : status >> 8);
     instance_give_up(in);
 }
 
@@ -186,17 +187,16 @@ int instance_network_made(struct instance *in, struct sync_in *msg)
         return log_errno(-EPROTO, "the child sent a malformed '%s'", sync_name(msg->msg));
     if (net.kind != LINK_AUTO)
         in->link_fd = steal_fd(&msg->fds[0]);
-    in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child, "net");
-    if (in->netns_fd < 0 && child_is_dead(in))
+    in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child_in_proc, "net");
+    in->userns_fd = ns_open(in->child_in_proc, "user");
+    int r = in->netns_fd < 0 ? in->netns_fd : in->userns_fd < 0 ? in->userns_fd : 0;
+    if (r < 0 && child_is_dead(in)) {
+        log_debug(
+            "the child has ended"); /* and has said why, or its status does: that comes next in the loop */
         return 0;
-    if (in->netns_fd < 0)
-        return log_errno(in->netns_fd, "cannot open the child's network namespace");
-    in->userns_fd = ns_open(in->child, "user");
-    if (in->userns_fd < 0 && child_is_dead(in))
-        return 0;
-    if (in->userns_fd < 0)
-        return log_errno(in->userns_fd, "cannot open the child's user namespace");
-    int r = 0;
+    }
+    if (r < 0)
+        return log_errno(r, "cannot open the child's namespaces");
     if (net.kind != LINK_AUTO)
         r = start_netd(in, (enum link_kind)net.kind);
     if (r == 0 && in->ports)

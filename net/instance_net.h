@@ -2,6 +2,7 @@
 /* What the supervisor's two files share: net/instance.c (its life) and net/instance_net.c (the services it keeps). */
 #pragma once
 #include <arpa/inet.h>
+#include <sys/resource.h>
 
 #include "core/idmap.h"
 #include "core/loop.h"
@@ -21,7 +22,8 @@ struct instance {
     struct idmap_plan map;
     struct loop *loop;
 
-    pid_t child;
+    struct rlimit nofile; /* as it was before ours was raised */
+    pid_t child, child_in_proc;
     int child_pidfd, child_sync;
     struct watch on_exit, on_message, on_signal;
     struct timer deadline;

@@ -97,8 +97,7 @@ static int own_userns(struct reason *why)
 {
     if (unshare(CLONE_NEWUSER) < 0) {
         int r = -errno;
-        return reason_set(why, r, "cannot make a user namespace: %s%s", strerror(-r),
-                          r == -ENOSPC ? " (raise user.max_user_namespaces)" : "");
+        return reason_set(why, r, "cannot make a user namespace: %s", strerror(-r));
     }
     return 0;
 }
@@ -128,7 +127,7 @@ static int empty_root(const struct netd_config *c, struct reason *why)
     if (r == 0)
         r = sandbox_empty_root(&k);
     if (r < 0)
-        return reason_set(why, r, "no sandbox: %s", k.text);
+        return reason_set(why, r, "no sandbox: %s%s", k.text, sandbox_remedy(r));
     return 0;
 }
 

@@ -120,7 +120,7 @@ static int empty_root(const struct portd_config *c)
     struct reason why = {.text = ""};
     int r = c->sandbox ? sandbox_empty_root(&why) : 0;
     if (r < 0)
-        log_error("port forwarder: cannot make an empty root: %s", why.text);
+        log_error("port forwarder: cannot make an empty root: %s%s", why.text, sandbox_remedy(r));
     return r;
 }
 
