@@ -224,7 +224,13 @@ void probe_why_no_clone(uint64_t ns_flags, int r, struct reason *ret)
         if (again < 0)
             return;
     }
-    (void)snprintf(ret->text, sizeof(ret->text), "cannot make the namespaces: %s (try again)", strerror(-r));
+    /* It can be made now: whoever was in the way has ended meanwhile. */
+    const char *limit = r == -ENOSPC || r == -EUSERS ? ": a limit of user.max_*_namespaces was reached"
+                        : r == -EAGAIN
+                            ? ": the limit of processes was reached (ulimit -u, pids.max of the cgroup)"
+                            : "";
+    (void)snprintf(ret->text, sizeof(ret->text), "cannot make the namespaces%s: %s (try again)", limit,
+                   strerror(-r));
 }
 
 /* ---------------------------------------------------------------- id maps */
