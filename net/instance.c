@@ -175,6 +175,7 @@ static void fill_info(struct instance *in)
         i->child_ip = in->child_ip;
         i->dns[0] = in->dns;
     }
+    i->disallow_loopback_child_ip = instance_dials_link(cfg);
     i->port_driver = cfg->hide_port_driver ? NULL : cfg->port_driver;
 }
 

@@ -99,6 +99,12 @@ static void portd_is_stuck(void *arg)
         proc_signal(in->portd.pidfd, in->portd.pid, SIGKILL);
 }
 
+bool instance_dials_link(const struct instance_config *cfg)
+{
+    return cfg->port_driver && !strcmp(cfg->port_driver, "slirp4netns") && cfg->net != NET_HOST &&
+           cfg->net != NET_NONE;
+}
+
 int instance_make_ports(struct instance *in)
 {
     int r = port_table_new(&in->ports);
@@ -106,6 +112,8 @@ int instance_make_ports(struct instance *in)
         return log_errno(r, "cannot make the port table");
     port_table_on_warn(in->ports, portd_warns, NULL);
     port_table_on_stuck(in->ports, portd_is_stuck, in);
+    if (instance_dials_link(in->cfg))
+        port_table_dial(in->ports, in->cfg->plan.guest);
     return 0;
 }
 
@@ -153,6 +161,7 @@ static int start_portd(struct instance *in)
     c->userns_fd = in->userns_fd;
     c->netns_fd = in->netns_fd;
     c->source_ip_transparent = in->cfg->source_ip_transparent;
+    c->follow_redirects = instance_dials_link(in->cfg);
     in->portd = (struct service){
         .name = "portd",
         .serve = serve_portd,

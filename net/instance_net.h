@@ -54,6 +54,12 @@ void instance_give_up(struct instance *in);
 /* instance_maybe_go - once everything that the start waits for is there: state files, API, and the command starts. */
 void instance_maybe_go(struct instance *in);
 
+/*
+ * instance_dials_link - are published ports to be looked for at the link's address first?
+ * With the port driver slirp4netns: callers choose it for what arrives there, as from another machine: servers that listen at
+ * that address alone, and containers that dockerd's rules redirect it to, which see the clients' addresses then.
+ */
+bool instance_dials_link(const struct instance_config *cfg);
 /* instance_make_ports - an empty port table, for an instance with a port driver. 0 or -errno, which has been logged. */
 int instance_make_ports(struct instance *in);
 

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <arpa/inet.h>
 #include <netinet/tcp.h>
 
 #include "core/fd.h"
@@ -48,6 +49,7 @@ struct port_table {
     void *on_warn_arg;
     void (*on_stuck)(void *arg);
     void *on_stuck_arg;
+    char dial[INET_ADDRSTRLEN]; /* the IPv4 address to look for servers at first; "": a loopback address */
 };
 
 int port_table_new(struct port_table **ret)
@@ -69,6 +71,11 @@ void port_table_free(struct port_table *t)
     fd_close(&t->sync_fd);
     free(t->slots);
     free(t);
+}
+
+void port_table_dial(struct port_table *t, struct in_addr ip)
+{
+    inet_ntop(AF_INET, &ip, t->dial, sizeof(t->dial));
 }
 
 void port_table_on_warn(struct port_table *t, void (*fn)(const char *text, void *arg), void *arg)
@@ -147,7 +154,7 @@ static bool is_own_address(const union sockaddr_ip *a)
     return own;
 }
 
-static void set_wire(struct slot *s)
+static void set_wire(const struct port_table *t, struct slot *s)
 {
     const struct portspec *spec = &s->e.spec;
     union sockaddr_ip a;
@@ -162,6 +169,8 @@ static void set_wire(struct slot *s)
     else if (*spec->parent_ip && ip_parse(spec->parent_ip, 0, &a) == 0 && !ip_is_any(&a) &&
              !is_own_address(&a))
         ip = spec->parent_ip;
+    else if (*t->dial && takes_v4(spec->proto))
+        ip = t->dial;
     memcpy(s->wire.child_ip, ip, strlen(ip) + 1);
 }
 
@@ -404,7 +413,7 @@ int port_add(struct port_table *t, const struct portspec *spec, struct port_entr
     r = bind_spec(&s.e.spec, &s.fd, why);
     if (r < 0)
         return r;
-    set_wire(&s);
+    set_wire(t, &s);
     t->last_id++; /* also when portd refuses: its late answer must not be taken for that of the next one */
     r = announce(t, &s);
     if (r < 0) {

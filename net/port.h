@@ -40,6 +40,9 @@ struct portd_ack {
 int port_table_new(struct port_table **ret); /* empty; 0 or -ENOMEM */
 void port_table_free(struct port_table *t);  /* closes the listeners; NULL is fine */
 
+/* port_table_dial - what is published without a child address, for IPv4, is looked for at @ip (copied) before 127.0.0.1. */
+void port_table_dial(struct port_table *t, struct in_addr ip);
+
 /**
  * port_table_attach - from now on @sync_fd (a sync pair's end, see core/sync.h) leads to a running portd
  * Every port of the table is announced to it. Blocks until portd has answered for each, at most 2 s an answer.
@@ -69,7 +72,7 @@ int port_table_dispatch(struct port_table *t);
  * @why: for errors: a conflict names the id that holds the port; EACCES names net.ipv4.ip_unprivileged_port_start and setcap
  *
  * Without a child address portd dials the parent address if that is a specific one and not an address of this host's
- * interfaces other than lo, else 127.0.0.1; and, when nothing listens there, the other loopback address.
+ * interfaces other than lo, else that of port_table_dial(), else 127.0.0.1; and, when nothing listens there, the loopback addresses.
  *
  * Return: 0, -EINVAL, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -errno; nothing is left half-published.
  * Blocks for portd's answer, at most 5 s.

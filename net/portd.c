@@ -241,7 +241,7 @@ static int prepare(struct portd *p, const struct portd_config *c)
     if (r < 0)
         return r;
     if (c->source_ip_transparent)
-        transparent_setup(&can);
+        transparent_setup(c->follow_redirects, &can);
     r = empty_root(c);
     if (r == 0)
         r = make_engines(p, c);

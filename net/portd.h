@@ -8,6 +8,8 @@ struct portd_config {
     int userns_fd; /* the child's; joined first, closed then; -1: stay */
     int netns_fd;  /* the child's; joined, closed then; -1: stay */
     bool source_ip_transparent;
+    bool
+        follow_redirects; /* source addresses also at an address of the child that is redirected to a container */
     bool sandbox, seccomp;
 };
 

@@ -128,15 +128,16 @@ static void warn_once(struct tcp_ports *t, const char *why)
     t->warn(text.text, t->warn_arg);
 }
 
-/* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
-static int connect_to(const union sockaddr_ip *to, const union sockaddr_ip *from, int *ret_fd)
+/* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. Loopback addresses are redirected by nobody. */
+static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from,
+                      int *ret_fd)
 {
     fd_auto int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    int r = from ? transparent_bind(fd, from) : 0;
+    int r = from ? transparent_bind(fd, from, t->can.followed && !ip_is_loopback(to)) : 0;
     if (r < 0)
         return r;
     r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
@@ -167,18 +168,18 @@ static int dial_target(struct dialling *d, int *ret_fd)
     const union sockaddr_ip *to = &d->targets.addr[d->at];
     if (may_keep_source(d)) {
         union sockaddr_ip from = d->peer;
-        int r = connect_to(to, &from, ret_fd);
+        int r = connect_to(d->t, to, &from, ret_fd);
         if (r == -EADDRINUSE ||
             r == -EADDRNOTAVAIL) { /* an old connection of that port is not forgotten yet */
             ip_set_port(&from, 0);
-            r = connect_to(to, &from, ret_fd);
+            r = connect_to(d->t, to, &from, ret_fd);
         }
         if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED)
             return r;
         d->keep_source = false;
         warn_once(d->t, strerror(-r));
     }
-    return connect_to(to, NULL, ret_fd);
+    return connect_to(d->t, to, NULL, ret_fd);
 }
 
 /* Dial the target d->at and those after it until one answers or is under way. */

@@ -70,8 +70,11 @@ static void add_ports(struct json_doc *doc, struct json *o, const struct rest_in
         return;
     struct json *p = json_new_object(doc), *protos = json_new_array(doc);
     json_add_str(doc, p, "driver", info->port_driver);
+    /* Where clients are to name the link's address, which is an IPv4 one, they are not to publish on IPv6 either: dockerd's
+     * proxies for both families would listen at that one address. (A request to do so is served all the same.) */
     for (int i = 0; i < PORT_PROTO_MAX; i++)
-        json_append_str(doc, protos, port_proto_names[i]);
+        if (!info->disallow_loopback_child_ip || (i != PORT_TCP6 && i != PORT_UDP6))
+            json_append_str(doc, protos, port_proto_names[i]);
     json_add(doc, p, "protos", protos);
     if (info->disallow_loopback_child_ip)
         json_add_bool(doc, p, "disallowLoopbackChildIP", true);

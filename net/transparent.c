@@ -11,6 +11,16 @@
  *
  * The answer carries the mark of the question: for the accepted connection by net.ipv4.tcp_fwmark_accept, for resets (nobody
  * listens) by fwmark_reflect (ip-sysctl.rst). Without the rule it would leave by the default route.
+ *
+ * And a server behind an address that somebody redirects (dockerd's rules, for a container's published port)
+ *
+ *     portd                                  kernel                                       container 172.17.0.2:80
+ *     socket, SO_MARK of another value
+ *     connect(10.0.2.100:8080) ────────────▶ nat: to 172.17.0.2:80 ─────────────────────▶ accept() says: the client
+ *                                            ct mark: a connection of ours ◀────────────  to the client's address
+ *     (established) ◀─────────────────────── mark, rule, "all is local"; nat: from 10.0.2.100:8080
+ *
+ * The question itself must not carry the mark of the rule here: it is routed once more after it was redirected, and has to leave.
  */
 #include "net/transparent.h"
 
@@ -24,10 +34,11 @@
 
 #include "core/fd.h"
 #include "core/netlink.h"
+#include "core/nft.h"
 #include "core/rtnl.h"
 
 /* An odd number, so that nobody else's marks, tables and priorities are met ("rl" in ASCII). */
-enum { MARK = 0x726c, TABLE = 0x726c, PRIORITY = 0x726c };
+enum { MARK = 0x726c, TABLE = 0x726c, PRIORITY = 0x726c, FOLLOWED_MARK = 0x726d };
 
 #ifndef IPV6_TRANSPARENT /* linux/in6.h, which does not go with libc's netinet/in.h */
 #define IPV6_TRANSPARENT 75
@@ -54,7 +65,17 @@ static int setup_family(int family, const char *reflect, struct reason *why)
     return set_sysctl(reflect, why);
 }
 
-void transparent_setup(struct transparent *ret)
+static void setup_followed(struct transparent *t)
+{
+    struct reason why = {.text = ""};
+    int r = nft_follow_mark("rootlet-ports", FOLLOWED_MARK, MARK, &why);
+    t->followed = r == 0;
+    if (r < 0)
+        log_debug("source addresses: redirected connections cannot be followed: %s %s", strerror(-r),
+                  why.text);
+}
+
+void transparent_setup(bool follow, struct transparent *ret)
 {
     struct transparent t = {.v4 = false};
     if (set_sysctl("/proc/sys/net/ipv4/tcp_fwmark_accept", &t.why) == 0) {
@@ -64,12 +85,14 @@ void transparent_setup(struct transparent *ret)
     if (!t.v4 || !t.v6)
         log_debug("source addresses: IPv4 %s, IPv6 %s: %s", t.v4 ? "yes" : "no", t.v6 ? "yes" : "no",
                   t.why.text);
+    if (follow && (t.v4 || t.v6))
+        setup_followed(&t);
     *ret = t;
 }
 
-int transparent_bind(int fd, const union sockaddr_ip *from)
+int transparent_bind(int fd, const union sockaddr_ip *from, bool followed)
 {
-    int on = 1, mark = MARK;
+    int on = 1, mark = followed ? FOLLOWED_MARK : MARK;
     bool v6 = from->sa.sa_family == AF_INET6;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||

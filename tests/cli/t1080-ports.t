@@ -134,6 +134,20 @@ for who in root user; do
     run rootlet run --net=slirp4netns --port-driver=builtin -p 203.0.113.80:8092:80/tcp echo no
     status_is 1 "an address that is not the host's"
     err_like '203\.0\.113\.80' 'is named'
+
+    # --- the driver slirp4netns: as from another machine, at the link's address; what listens on a loopback address alone is found as well
+    in_container --port-driver=slirp4netns -p 0.0.0.0:8080:80/tcp -p 0.0.0.0:8081:81/tcp -p 0.0.0.0:8007:7/udp \
+        --state-dir=/run/user/1001/state -- http:10.0.2.100:80 http:127.0.0.1:81 echo:10.0.2.100:7
+    from_world curl -sS http://192.0.2.2:8080/client
+    out_like '^192\.0\.2\.1 ' "slirp4netns: the link's address, and the client's own"
+    from_world curl -sS http://192.0.2.2:8081/client
+    out_like '^192\.0\.2\.1 ' 'or a loopback address'
+    from_world $client udp 192.0.2.2 8007 'a datagram'
+    out_is 'a datagram' 'UDP'
+    run curl -sS --unix-socket /run/user/1001/state/api.sock http://any-host/v1/info
+    is "$(json '[d["portDriver"]["protos"], d["portDriver"]["disallowLoopbackChildIP"], d["networkDriver"]["childIP"]]' <<<"$stdout")" \
+        '[["tcp", "tcp4", "udp", "udp4"], true, "10.0.2.100"]' 'clients of the API are told so'
+    finish c
 done
 
 who=user

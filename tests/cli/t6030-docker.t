@@ -127,8 +127,9 @@ is "$(strangers)" '' 'no process is left'
 
 # --- again on the same data, with other options
 for variant in 'DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=slirp4netns DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1400 --mtu=1400 1400' \
+    'DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=slirp4netns --userland-proxy-path=/usr/bin/rootlesskit-docker-proxy 1500' \
     'DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--ipv6 --iptables=false 1500' \
-    'DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SANDBOX=true DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SECCOMP=true --storage-driver=vfs 1500'; do
+    'DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SANDBOX=true DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SECCOMP=true --storage-driver=vfs --userland-proxy-path=/usr/bin/rootlesskit-docker-proxy 1500'; do
     start_dockerd d ${variant% *}
     like "$line" '^ready' "dockerd with $variant"
     case $variant in *vfs*) docker import /tmp/small.tar small ;; esac
@@ -137,6 +138,16 @@ for variant in 'DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=slirp4netns DOCKERD_ROO
     out_is inside 'a published port works'
     run $client udp 127.0.0.1 8007 'a datagram'
     out_is 'a datagram' 'so does UDP'
+    case $variant in
+    *PORT_DRIVER=slirp4netns*)
+        who=root
+        run in-world curl -sS http://192.0.2.2:8080/client
+        out_like '^192\.0\.2\.1 ' 'where it sees its clients'
+        run in-world sh -c 'curl -sS http://192.0.2.2:8080/bytes/20000000 | sha256sum | cut -d" " -f1'
+        out_is "$want" 'and sends them 20 MB'
+        who=user
+        ;;
+    esac
     # Without docker's rules nobody translates the containers' addresses.
     case $variant in
     *iptables=false*) ;;
