@@ -398,12 +398,6 @@ static int open_all(struct visit *v)
         return r;
     if (!getcwd(v->cwd, sizeof(v->cwd)) || v->cwd[0] != '/')
         v->cwd[0] = '\0';
-    /* As the peer has it: a new root alone does not change the working directory. */
-    if (v->root_fd >= 0 && v->wd_fd < 0 && !v->o->wdns && !v->o->state_dir) {
-        v->wd_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (v->wd_fd < 0)
-            return log_errno(errno, "cannot open the working directory");
-    }
     if (v->target_fd >= 0 && target_ended(v->target_fd)) {
         log_error("process %d has ended", (int)v->pid);
         return -ESRCH;
@@ -458,6 +452,12 @@ static int settle(struct visit *v)
     int r = join_detached_netns(v);
     if (r < 0)
         return r;
+    /* As the peer has it: a new root alone does not change the working directory. */
+    if (v->root_fd >= 0 && v->wd_fd < 0 && !v->o->wdns && !v->o->state_dir) {
+        v->wd_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (v->wd_fd < 0)
+            return log_errno(errno, "cannot open the working directory");
+    }
     if (v->root_fd >= 0 && (fchdir(v->root_fd) < 0 || chroot(".") < 0))
         return log_errno(errno, "cannot change the root directory");
     if (v->o->wdns && chdir(v->o->wdns) < 0)

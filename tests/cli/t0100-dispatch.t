@@ -72,6 +72,7 @@ done <<-END
 	run --pidsn --pidns
 	netd --disable-host-loopbak --disable-host-loopback
 	copyup --halp --help
+	enter --tagret=1 --target
 	ctl list-prots list-ports
 	ctl --sokcet=/x --socket
 	spec --rutnime=runc --runtime
@@ -90,6 +91,7 @@ done <<-'END'
 	rootlessctl ^rootlessctl version [0-9]+\.[0-9]+\.[0-9]+
 	slirp4netns ^slirp4netns version [0-9]+\.[0-9]+\.[0-9]+
 	specconv [0-9]+\.[0-9]+\.[0-9]+
+	nsenter ^nsenter from util-linux [0-9]+\.[0-9]+\.[0-9]+
 END
 release=$(for part in major minor patch; do $aliases/rootlesskit --print-semver=$part; done | paste -sd.)
 run sh -c "$aliases/rootlesskit --version; $aliases/rootlessctl --version; $aliases/rootlesskit --net=none sh -c 'curl -sS --unix-socket \$ROOTLESSKIT_STATE_DIR/api.sock http://x/v1/info | tr , \"\\n\" | grep version'"

@@ -147,8 +147,8 @@ for who in root user; do
     nothing_left 'nothing is left'
 done
 
-# The fake root inside may not look into what is on its way in: stopped at its first step inside, it shows nothing of itself. (Root's strace
-# stops it; the one who looks is the user's own fake root.)
+# The fake root inside may not look into what is on its way in: stopped at its first step inside, it shows nothing of itself. (Of
+# the owner of the namespace, that is: when others join, the kernel sees to it. Root's strace stops it; the user's own fake root looks.)
 who=user tmp=/tmp/tester
 launch c rootlet run --state-dir $tmp/state sh -c 'echo ready; read x; exit 0'
 cat >/tmp/peep <<-'EOT'
@@ -159,9 +159,12 @@ cat >/tmp/peep <<-'EOT'
 	pid = None
 	while pid is None:
 	    for child in open(f"/proc/{p.pid}/task/{p.pid}/children").read().split():
-	        state = open(f"/proc/{child}/stat").read().rsplit(")", 1)[1].split()[0]
-	        if state in "tT" and os.readlink(f"/proc/{child}/ns/user") == os.readlink(f"/proc/{inside}/ns/user"):
-	            pid = child
+	        try: # strace has others, too, for a moment
+	            state = open(f"/proc/{child}/stat").read().rsplit(")", 1)[1].split()[0]
+	            if state in "tT" and os.readlink(f"/proc/{child}/ns/user") == os.readlink(f"/proc/{inside}/ns/user"):
+	                pid = child
+	        except (FileNotFoundError, ProcessLookupError):
+	            pass
 	look = ["as-user", "/usr/bin/nsenter", "-U", "-t", inside, "cat", f"/proc/{pid}/environ"]
 	r = subprocess.run(look, capture_output=True, text=True)
 	print(r.returncode, r.stderr.strip()[-17:], flush=True)
@@ -169,7 +172,7 @@ cat >/tmp/peep <<-'EOT'
 	print(p.communicate()[0], end="")
 EOT
 who=root
-run python3 /tmp/peep "$(cat $tmp/state/child_pid)" rootlet enter --state-dir $tmp/state echo entered
+run python3 /tmp/peep "$(cat $tmp/state/child_pid)" as-user rootlet enter --state-dir $tmp/state echo entered
 out_is $'1 Permission denied\nentered' 'the fake root inside cannot look into what comes in'
 who=user
 tell c ''

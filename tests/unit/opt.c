@@ -10,7 +10,7 @@ static const char *const colours[] = {"", "red", "green", NULL};
 
 struct target {
     bool flag, all, seen;
-    const char *str;
+    const char *str, *maybe;
     struct strv list;
     uint32_t num;
     int colour;
@@ -21,10 +21,12 @@ static const struct opt table[] = {
     {.help = "Things"},
     {"flag", 'f', OPT_FLAG, AT(flag), .help = "a flag"},
     {"all", 'a', OPT_FLAG, AT(all), .help = "another"},
+    {"strict", 0, OPT_FLAG, AT(all), .help = "one more"},
     {"str", 's', OPT_STR, AT(str), "TEXT", "a string"},
     {"list", 'l', OPT_LIST, AT(list), "ITEM", "a list"},
     {"num", 'n', OPT_UINT, AT(num), "N", "a number", .min = 1, .max = 10, .seen_offset = AT(seen)},
     {"colour", 0, OPT_ENUM, AT(colour), NULL, "a choice", .values = colours},
+    {"maybe", 'm', OPT_OPTSTR, AT(maybe), "TEXT", "a string or none"},
     {"old-flag", 0, OPT_FLAG, AT(flag), .hidden = true},
     {0},
 };
@@ -89,6 +91,38 @@ static void test_forms(void)
     is_int(first, 1, "the first");
 }
 
+static void test_optional(void)
+{
+    is_int(PARSE(0, W("--maybe"), W("x")), 0, "a value that is left out");
+    ok(t.maybe == opt_no_value, "is told apart");
+    is_int(first, 2, "the next word is an operand");
+    is_int(PARSE(0, W("--maybe=x")), 0, "an attached one");
+    is_str(t.maybe, "x", "is taken");
+    is_int(PARSE(0, W("--maybe=")), 0, "an empty one");
+    ok(t.maybe != opt_no_value && !*t.maybe, "is one");
+    is_int(PARSE(0, W("-fm"), W("x")), 0, "the same with letters");
+    ok(t.flag && t.maybe == opt_no_value, "left out");
+    is_int(PARSE(0, W("-fmaf")), 0, "what follows the letter");
+    is_str(t.maybe, "af", "is the value");
+    ok(!t.all, "and nothing else");
+}
+
+static void test_getopt(void)
+{
+    is_int(PARSE(OPT_GETOPT, W("-str"), W("x")), 0, "with OPT_GETOPT, one dash is for letters");
+    is_str(t.str, "tr", "-str is -s tr");
+    is_int(PARSE(OPT_GETOPT, W("--may=y"), W("--nu"), W("7")), 0, "long names cut short");
+    is_str(t.maybe, "y", "a string");
+    is_int(t.num, 7, "a number");
+    is_int(PARSE(OPT_GETOPT, W("--fl"), W("--flag")), 0, "a name that is whole is no abbreviation");
+    is_int(PARSE(OPT_GETOPT, W("--st=x")), -EINVAL, "two names that begin so");
+    ok(strstr(stderr_text, "'--strict' or '--str'") != NULL, "both are named");
+    is_int(PARSE(OPT_GETOPT, W("--str=x")), 0, "but one of them whole");
+    is_int(PARSE(OPT_GETOPT, W("--=x")), -EINVAL, "nothing is no name");
+    is_int(PARSE(OPT_GETOPT, W("--a"), W("--")), 0, "one letter may do");
+    ok(t.all, "if only one name begins so");
+}
+
 static void test_permute(void)
 {
     char *argv[] = {W("prog"), W("one"), W("-f"), W("two"), W("--str"), W("x"), W("--"), W("-a"), NULL};
@@ -125,6 +159,7 @@ static void test_errors(void)
     is_int(PARSE(0, W("--colour=gren")), -EINVAL, "no such choice");
     said("did you mean 'green'? one of: red, green");
     is_int(PARSE(0, W("--colour=")), -EINVAL, "the empty choice cannot be made");
+    is_int(PARSE(OPT_GETOPT, W("--ol")), 0, "an abbreviation of a hidden one");
     is_int(PARSE(0, W("--fla")), -EINVAL, "an abbreviation is not guessed at");
 }
 
@@ -143,6 +178,7 @@ static void test_help(void)
         snprintf(word, sizeof(word), "--%s", o->name);
         ok(!!strstr(text, word) == !o->hidden, "%s: shown unless hidden", word);
     }
+    ok(strstr(text, "-m, --maybe[=TEXT]") != NULL, "an optional value");
     ok(strstr(text, "-n, --num=N") != NULL, "letter, name and placeholder");
     free(text);
 }
@@ -150,6 +186,8 @@ static void test_help(void)
 int main(void)
 {
     test_forms();
+    test_optional();
+    test_getopt();
     test_permute();
     test_errors();
     test_help();
