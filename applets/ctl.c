@@ -573,8 +573,9 @@ static const char *called;
 
 static int usage(void)
 {
-    printf("%s - talk to a running instance\n\nUsage: %s [OPTION]... COMMAND [ARG]...\n\nCommands:\n", called,
-           called);
+    printf("%s - list and end running instances, and talk to one\n\nUsage: %s [OPTION]... COMMAND "
+           "[ARG]...\n\nCommands:\n",
+           called, called);
     for (size_t i = 0; i < array_size(commands); i++)
         printf("  %-14s %s\n", commands[i].name, commands[i].help);
     printf("  %-14s %s\n\nOptions:\n", "help", "show this help, or that of a command");
@@ -662,6 +663,6 @@ static int ctl_main(int argc, char **argv)
 const struct applet applet_ctl = {
     .name = "ctl",
     .aliases = "rootlessctl",
-    .summary = "talk to a running instance: published ports, information",
+    .summary = "list and end running instances; published ports, information",
     .main = ctl_main,
 };

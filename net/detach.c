@@ -9,6 +9,7 @@
  *                                           caller's stderr too
  *                                           ... the start as on top of applets/run.c ...
  *                     ◀── ready (DIR) ───── detach_ready: the exec has closed the child's end of its pair
+ *                     ◀── EOF, after it ─── the caller's stderr is closed
  *     print DIR, exit 0
  *                     ◀── EOF, no ready ─── it has ended, and with it all that it had made
  *     its exit status
@@ -28,6 +29,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,12 +104,18 @@ void detach_ready(struct instance *in)
 {
     if (in->starter < 0 || in->ready_told)
         return;
-    log_copy_end();
-    in->ready_told = true;
     int r = sync_send(in->starter, SYNC_READY, in->sd.path, strlen(in->sd.path), NULL, 0);
     if (r < 0) {
-        log_error("gave up: the process that waited for the start is gone");
+        log_errno(r, "gave up: cannot tell the process that waits for the start");
         loop_quit(in->loop, 1);
+        return;
+    }
+    in->ready_told = true;
+    log_copy_end();
+    /* The other direction stays open: it may still want us to stop. */
+    if (shutdown(in->starter, SHUT_WR) < 0) {
+        loop_del(in->loop, &in->on_starter);
+        fd_close(&in->starter);
     }
 }
 
@@ -156,6 +164,7 @@ static void tell_stop(int fd, int32_t sig)
 static int wait_for_start(int fd, int signal_fd)
 {
     bool stopped = false;
+    sync_in_auto struct sync_in ready = {0};
     for (;;) {
         struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
@@ -171,14 +180,16 @@ static int wait_for_start(int fd, int signal_fd)
         int r = sync_recv(fd, &msg, 0);
         if (r == -EAGAIN)
             continue;
-        if (r < 0)
-            return 0;
-        if (msg.msg != SYNC_READY || stopped)
+        if (r == 0 && msg.msg == SYNC_READY)
+            ready = msg; /* no descriptors come with it */
+        if (r == 0)
             continue;
-        if (print_dir(&msg) == 0)
+        if (ready.msg != SYNC_READY || stopped)
+            return 0;
+        if (print_dir(&ready) == 0)
             return 1;
         tell_stop(fd, 0);
-        stopped = true;
+        return 0;
     }
 }
 

@@ -328,7 +328,7 @@ static void pass_on(struct instance *in, const struct signalfd_siginfo *si)
     if (si->ssi_code <= 0 || in->cfg->command.own_session)
         proc_signal(in->child_pidfd, in->child, (int)si->ssi_signo);
     /* A reaper, pid 1 of its namespace, cannot be stopped, so child_stopped() will not hear of it. */
-    if (si->ssi_signo == SIGTSTP && in->cfg->reaper)
+    if (si->ssi_signo == SIGTSTP && in->cfg->reaper && in->cfg->starter < 0)
         kill(getpid(), SIGSTOP);
 }
 
@@ -339,7 +339,8 @@ static void pass_on(struct instance *in, const struct signalfd_siginfo *si)
 static void child_stopped(const struct instance *in)
 {
     int sig = pidfd_stopped(in->child_pidfd);
-    if (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)
+    if (in->cfg->starter < 0 &&
+        (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)) /* detached: there is no shell */
         kill(getpid(), SIGSTOP);
 }
 

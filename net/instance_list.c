@@ -15,7 +15,7 @@
 #include "net/portjson.h"
 #include "net/portspec.h"
 
-enum { ONE_MS = 1000, TOGETHER_MS = 3000, LEAST_MS = 50, PORTS_SHOWN = 4, COLUMNS = 7, COLUMN_GAP = 2 };
+enum { ONE_MS = 2000, TOGETHER_MS = 5000, LEAST_MS = 50, PORTS_SHOWN = 4, COLUMNS = 7, COLUMN_GAP = 2 };
 
 struct row {
     char *cell[COLUMNS];

@@ -284,7 +284,7 @@ static void remove_dir(struct stop_one *one)
     if (statedir_open(one->path, &sd, &one->why) < 0)
         one->result = STOP_FAILED;
     else
-        statedir_remove(&sd);
+        (void)statedir_remove(&sd);
 }
 
 static void give_up(struct stop_one *one)
