@@ -154,7 +154,7 @@ lint: $(D)/ready
 	$(Q)tests/lint/lint.t
 
 format:
-	clang-format -i $(wildcard applets/*.[ch] core/*.[ch] net/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+	clang-format -i $(wildcard applets/*.[ch] core/*.[ch] net/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/lib/*.c)
 
 # make fuzz T=portspec SECONDS=60; new inputs go to build/fuzz/corpus, crashes to build/fuzz.
 T ?=

@@ -353,10 +353,13 @@ static int start(struct options *o, bool alias, char **command)
         cfg->command.argv = command;
         cfg->command.listen_fds = command_find_activation();
         sigprocmask(SIG_BLOCK, NULL, &cfg->command.mask);
-        fd_close_all_but(3 + (int)cfg->command.listen_fds, NULL, 0);
+        int r = fd_close_all_but(3 + (int)cfg->command.listen_fds, NULL, 0);
         for (unsigned i = 0; i < cfg->command.listen_fds; i++)
             fd_set_cloexec(3 + (int)i, true); /* until the command's own exec */
-        code = o->detach ? detach_run(cfg) : instance_run(cfg);
+        if (r < 0)
+            log_errno(r, "cannot close the descriptors that came from outside");
+        else
+            code = o->detach ? detach_run(cfg) : instance_run(cfg);
     }
     config_done(cfg);
     free(cfg);

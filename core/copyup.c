@@ -202,7 +202,8 @@ static int failed(const char *path, const char *step, int r, struct reason *why)
 /* A mount that is attached nowhere counts as a mount namespace. */
 static int mount_failed(const char *path, const char *step, int r, struct reason *why)
 {
-    return reason_set(why, r, "cannot copy up '%.300s': cannot %s: %s%s", path, step, strerror(-r), ns_limit_hint(r));
+    return reason_set(why, r, "cannot copy up '%.300s': cannot %s: %s%s", path, step, strerror(-r),
+                      ns_limit_hint(r));
 }
 
 static int copy_up(const char *path, struct reason *why)

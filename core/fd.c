@@ -100,14 +100,14 @@ static bool kept(int fd, const int *keep, size_t n)
     return false;
 }
 
-/* Before Linux 5.9 (or under a seccomp filter that knows no close_range): what is open stands in /proc. */
+/* Before Linux 5.9 (or under a seccomp filter that knows no close_range, or without memory): what is open stands in /proc. */
 static int close_by_proc(int first, const int *keep, size_t n)
 {
     DIR *d = opendir("/proc/self/fd");
     if (!d)
         return -errno;
     const struct dirent *e;
-    while ((e = readdir(d))) {
+    while (errno = 0, (e = readdir(d))) {
         uint64_t v;
         if (parse_uint(e->d_name, 0, INT_MAX, &v) < 0)
             continue;
@@ -115,8 +115,9 @@ static int close_by_proc(int first, const int *keep, size_t n)
         if (fd >= first && fd != dirfd(d) && !kept(fd, keep, n))
             close(fd);
     }
+    int r = -errno;
     closedir(d);
-    return 0;
+    return r;
 }
 
 int fd_close_all_but(int first, const int *keep, size_t n)
@@ -134,7 +135,7 @@ int fd_close_all_but(int first, const int *keep, size_t n)
             continue;
         if (i == n || sorted[i] > from)
             if (syscall(SYS_close_range, (unsigned)from, to, 0) < 0)
-                return errno == ENOSYS || errno == EPERM ? close_by_proc(first, keep, n) : -errno;
+                return close_by_proc(first, keep, n);
         if (i < n)
             from = sorted[i] + 1;
     }

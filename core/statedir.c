@@ -51,10 +51,15 @@ static int check_owner(int fd, const char *path, struct reason *why)
     return 0;
 }
 
+/* When that cannot be told, it may be. (Where we may not look, or nothing is, our directory is not.) */
 static bool is_path(const struct stat *st, const char *path)
 {
     struct stat other;
-    return path && stat(path, &other) == 0 && same_file(st, &other);
+    if (!path)
+        return false;
+    if (stat(path, &other) == 0)
+        return same_file(st, &other);
+    return errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP && errno != ENAMETOOLONG;
 }
 
 /*

@@ -213,7 +213,8 @@ int dns_tcp_new(struct loop *l, struct dns *dns, struct dns_tcp **ret)
         free(t);
         return r;
     }
-    if (listen_on(t, &t->v4, "127.0.0.1") < 0 || listen_on(t, &t->v6, "::1") < 0)
+    int v4 = listen_on(t, &t->v4, "127.0.0.1"), v6 = listen_on(t, &t->v6, "::1");
+    if (v4 < 0 || v6 < 0)
         log_debug("dns: no loopback address in one of the families: no DNS over TCP there");
     dns_on_servers(dns, new_servers, t);
     *ret = t;

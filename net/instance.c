@@ -57,7 +57,8 @@ static int prepare_state(struct instance *in)
     free_auto char *resolv = NULL;
     free_auto char *hosts = NULL;
     struct utsname uts;
-    uname(&uts);
+    if (uname(&uts) < 0)
+        return log_errno(errno, "cannot learn the host's name");
     r = resolv_conf_text(&in->cfg->plan, in->cfg->plan.ipv6, &resolv);
     if (r == 0)
         r = resolv_hosts_text(uts.nodename, &hosts);

@@ -136,7 +136,8 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
     int r, pdeathsig = 0;
     uint64_t had = 0; /* before get_admin(): what a new user namespace adds is not ours to keep */
     if (prctl(PR_GET_PDEATHSIG, &pdeathsig) < 0)
-        return reason_set(why, -errno, "cannot learn which signal is due at the parent's death: %s", strerror(errno));
+        return reason_set(why, -errno, "cannot learn which signal is due at the parent's death: %s",
+                          strerror(errno));
     r = proc_caps_effective(&had);
     if (r < 0)
         return reason_set(why, r, "cannot read the own capabilities: %s", strerror(-r));

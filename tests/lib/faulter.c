@@ -53,7 +53,10 @@ struct call {
     int flags;
 };
 
-#define C(name, ...) {__NR_##name, #name, __VA_ARGS__}
+#define C(name, ...)                    \
+    {                                   \
+        __NR_##name, #name, __VA_ARGS__ \
+    }
 static const struct call calls[] = {
     C(accept4, "EMFILE,EINTR"),
     C(bind, "EADDRINUSE,EACCES"),
@@ -207,10 +210,13 @@ static const struct {
     const char *name;
     int value;
 } errors[] = {
-#define E(name) {#name, name}
-    E(EACCES),   E(EADDRINUSE), E(EAGAIN), E(EBUSY),  E(ECHILD),  E(ECONNREFUSED), E(EFAULT), E(EINTR),       E(EINVAL),
-    E(EIO),      E(EMFILE),     E(ENOBUFS), E(ENOLCK), E(ENOMEM), E(ENOPROTOOPT),  E(ENOSPC), E(ENOSYS), E(ENOTCONN),
-    E(EPERM),    E(EWOULDBLOCK),
+#define E(name)     \
+    {               \
+#name, name \
+    }
+    E(EACCES),      E(EADDRINUSE), E(EAGAIN), E(EBUSY),    E(ECHILD),  E(ECONNREFUSED), E(EFAULT),
+    E(EINTR),       E(EINVAL),     E(EIO),    E(EMFILE),   E(ENOBUFS), E(ENOLCK),       E(ENOMEM),
+    E(ENOPROTOOPT), E(ENOSPC),     E(ENOSYS), E(ENOTCONN), E(EPERM),   E(EWOULDBLOCK),
 };
 
 static const struct call *call_of(uint64_t nr)
@@ -369,7 +375,8 @@ static void enter(struct process *p, const struct __ptrace_syscall_info *info)
     }
     unsigned n = ++p->count[c - calls];
     if (want.record) {
-        fprintf(out, "call %s %s %s %u %s\n", p->role, comm_of(p->pid), c->name, n, *c->kinds ? c->kinds : "-");
+        fprintf(out, "call %s %s %s %u %s\n", p->role, comm_of(p->pid), c->name, n,
+                *c->kinds ? c->kinds : "-");
         return;
     }
     if (want.done || c != want.call || n != want.n)
@@ -426,7 +433,8 @@ static void forked(struct process *parent)
     bool was = p != NULL;
     if (!was)
         p = process_new((pid_t)pid);
-    if (snprintf(p->role, sizeof(p->role), "%.*s.%u", ROLE_MAX - 5, parent->role, ++parent->forks) >= ROLE_MAX)
+    if (snprintf(p->role, sizeof(p->role), "%.*s.%u", ROLE_MAX - 5, parent->role, ++parent->forks) >=
+        ROLE_MAX)
         die("too many generations");
     p->command = parent->command;
     if (was && p->stopped) {
@@ -547,18 +555,17 @@ static pid_t start(char **argv, long uid, long gid)
         close(go[1]);
         if (read(go[0], &byte, 1) != 1)
             _exit(125);
-        if (uid >= 0 &&
-            (setgroups(1, &group) < 0 || setresgid(group, group, group) < 0 ||
-             setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0))
+        if (uid >= 0 && (setgroups(1, &group) < 0 || setresgid(group, group, group) < 0 ||
+                         setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0))
             _exit(125);
         execv(argv[0], argv);
         _exit(125);
     }
-    const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                         PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+    const long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
+                         PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
     if (ptrace(PTRACE_SEIZE, pid, 0, options) < 0)
         die("cannot trace: %s", strerror(errno));
-    strcpy(process_new(pid)->role, "0");
+    *process_new(pid)->role = '0';
     if (write(go[1], &byte, 1) != 1)
         die("write: %s", strerror(errno));
     close(go[0]);
@@ -568,14 +575,16 @@ static pid_t start(char **argv, long uid, long gid)
 
 static void parse_fault(char *text)
 {
-    char *part[4] = {strtok(text, ":"), strtok(NULL, ":"), strtok(NULL, ":"), strtok(NULL, ":")};
+    char *part[4];
+    for (size_t i = 0; i < 4; i++)
+        part[i] = strsep(&text, ":");
     if (!part[3])
         die("--fault ROLE:CALL:N:KIND");
     want.role = part[0];
     for (size_t i = 0; i < N_CALLS; i++)
         if (!strcmp(calls[i].name, part[1]))
             want.call = &calls[i];
-    want.n = (unsigned)atoi(part[2]);
+    want.n = (unsigned)strtoul(part[2], NULL, 10);
     if (!strcmp(part[3], "TERM"))
         want.sig = SIGTERM;
     else if (!strcmp(part[3], "KILL"))
@@ -590,9 +599,12 @@ static void parse_fault(char *text)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"user", required_argument, NULL, 'u'},     {"record", no_argument, NULL, 'r'},
-        {"fault", required_argument, NULL, 'f'},    {"last", required_argument, NULL, 'l'},
-        {"deadline", required_argument, NULL, 'd'}, {"out", required_argument, NULL, 'o'},
+        {"user", required_argument, NULL, 'u'},
+        {"record", no_argument, NULL, 'r'},
+        {"fault", required_argument, NULL, 'f'},
+        {"last", required_argument, NULL, 'l'},
+        {"deadline", required_argument, NULL, 'd'},
+        {"out", required_argument, NULL, 'o'},
         {0},
     };
     long uid = -1, gid = -1;
@@ -607,7 +619,7 @@ int main(int argc, char **argv)
         case 'r': want.record = true; break;
         case 'f': parse_fault(optarg); break;
         case 'l': want.last = optarg; break;
-        case 'd': deadline = (unsigned)atoi(optarg); break;
+        case 'd': deadline = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'o':
             out = fopen(optarg, "we");
             if (!out)

@@ -18,7 +18,7 @@ check() { # name command...: what the command says is shown when it fails
     [ -z "$no" ] || head -n 300 "$out" | sed 's/^/#   /'
 }
 
-mapfile -t sources < <(find applets core net tests/unit tests/fuzz -name '*.c' | sort)
+mapfile -t sources < <(find applets core net tests/unit tests/fuzz tests/lib -name '*.c' | sort)
 mapfile -t headers < <(find applets core net tests/unit tests/fuzz -name '*.h' | sort)
 mapfile -t manuals < <(find applets -name '*.1' | sort)
 mapfile -t scripts < <(find build-static.sh .ci tests -type f -not -path '*/corpus/*' \
