@@ -13,6 +13,8 @@
 #include "core/log.h"
 #include "core/parse.h"
 #include "core/strv.h"
+#include "core/sync.h"
+#include "core/tty.h"
 
 extern char **environ;
 
@@ -121,32 +123,57 @@ static bool reap(pid_t pid, int *ret_status)
     }
 }
 
-int command_reap(const struct command *c)
+/* Has the child changed in one of these ways (WSTOPPED, WCONTINUED) since this was asked last? The signal, or 0. */
+static int changed(pid_t pid, int how)
+{
+    siginfo_t si;
+    memset(&si, 0, sizeof(si));
+    return waitid(P_PID, (id_t)pid, &si, how | WNOHANG) == 0 && si.si_pid ? si.si_status : 0;
+}
+
+static void pass_on(pid_t pid, const siginfo_t *si)
+{
+    int sig = si->si_signo;
+    if (si->si_code > 0 || sig == SIGPIPE || sig == SIGURG)
+        return;
+    bool resume = sig == SIGCONT && si->si_code == SI_QUEUE && si->si_value.sival_int == COMMAND_RESUME;
+    if (resume && changed(pid, WCONTINUED))
+        return;
+    kill(pid, sig);
+}
+
+int command_reap(const struct command *c, int sync_fd)
 {
     sigset_t all;
-    sigfillset(&all);
+    proc_all_signals(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
+    bool apart = c->own_session && !tty_present();
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
     if (pid == 0) {
-        if (c->own_session)
+        if (apart)
             setsid();
         command_exec(c);
     }
+    setsid();
     /* What the command holds open must not be kept open by its reaper (a pipe's end, a terminal). */
-    fd_close_all_but(3, NULL, 0);
+    fd_close_all_but(3, &sync_fd, 1);
+    fd_set_nonblock(sync_fd, true);
     for (;;) {
         siginfo_t si;
         int sig = sigwaitinfo(&all, &si);
         if (sig < 0)
             continue;
-        int status;
-        if (sig == SIGCHLD) {
-            if (reap(pid, &status))
-                return proc_exit_code(status, c->style);
-        } else if (si.si_code <= 0 && sig != SIGPIPE && sig != SIGURG) {
-            kill(pid, sig);
+        if (sig != SIGCHLD) {
+            pass_on(pid, &si);
+            continue;
         }
+        int status;
+        if (reap(pid, &status))
+            return proc_exit_code(status, c->style);
+        int32_t stopped = changed(pid, WSTOPPED);
+        if (stopped)
+            sync_send(sync_fd, SYNC_STOPPED, &stopped, sizeof(stopped), NULL, 0);
     }
 }

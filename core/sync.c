@@ -16,6 +16,7 @@ static const char *const names[] = {
     [SYNC_NET] = "net",
     [SYNC_READY] = "ready",
     [SYNC_GO] = "go",
+    [SYNC_STOPPED] = "stopped",
     [SYNC_PORT_ADD] = "port-add",
     [SYNC_PORT_DEL] = "port-del",
     [SYNC_PORT_ACK] = "port-ack",

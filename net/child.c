@@ -218,7 +218,7 @@ _Noreturn static void child_command(const struct child *c)
 {
     if (!c->cfg->reaper)
         command_exec(&c->cfg->command);
-    int r = command_reap(&c->cfg->command);
+    int r = command_reap(&c->cfg->command, c->sync_fd);
     if (r < 0)
         fail(c, log_errno(r, "cannot start the command"));
     _exit(r);

@@ -37,6 +37,8 @@ _Noreturn static void child(const struct service *s, int sync_fd, pid_t parent)
     keep[n++] = sync_fd;
     if (proc_die_with_parent(parent) < 0)
         _exit(0);
+    /* What goes to the command's process group, from the terminal or by kill(2), is not for us. */
+    setsid();
     for (int sig = 1; sig < 32; sig++)
         signal(sig, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
