@@ -321,15 +321,15 @@ static int set_rest(struct options *o, struct instance_config *cfg, bool alias)
     cfg->utsns = o->utsns;
     cfg->ipcns = o->ipcns;
     cfg->evacuate_cgroup2 = o->evacuate_cgroup2;
-    cfg->reaper = o->pidns && o->reaper != TRI_FALSE;
+    /* Under the other names the command never is pid 1, which ignores what it does not handle, SIGTERM for example. */
+    cfg->reaper = o->pidns && (alias || o->reaper != TRI_FALSE);
     cfg->propagation = (enum mount_propagation)o->propagation;
     if (copyup_check(o->copy_up.v, o->copy_up.n, cfg->propagation, &why) < 0)
         return refuse_option("copy-up", why.text);
     cfg->copy_up = o->copy_up;
     o->copy_up = (struct strv){0};
     cfg->command.style = alias ? EXIT_ROOTLESSKIT : EXIT_SHELL;
-    /* Under our own name a shell at a terminal keeps its job control; a session of its own would take it away. */
-    cfg->command.own_session = cfg->reaper && (alias || o->detach || !isatty(STDIN_FILENO));
+    cfg->command.own_session = o->reaper != TRI_FALSE;
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "core/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "core/parse.h"
 #include "core/strv.h"
 #include "core/sync.h"
+#include "core/tty.h"
 
 extern char **environ;
 
@@ -101,8 +103,8 @@ void command_exec(const struct command *c)
     else
         log_errno(err, "cannot run '%s'", c->argv[0]);
     int32_t told = -err;
-    if (c->exec_fd > 0)
-        sync_send(c->exec_fd, SYNC_FAILED, &told, sizeof(told), NULL, 0);
+    if (c->sync_fd > 0)
+        sync_send(c->sync_fd, SYNC_FAILED, &told, sizeof(told), NULL, 0);
     if (c->style == EXIT_ROOTLESSKIT)
         _exit(1);
     _exit(missing ? 127 : 126);
@@ -131,33 +133,81 @@ static bool reap(pid_t pid, int *ret_status)
     }
 }
 
+/* Has the child changed in one of these ways (WSTOPPED, WCONTINUED) since this was asked last? The signal, or 0. */
+static int changed(pid_t pid, int how)
+{
+    siginfo_t si;
+    memset(&si, 0, sizeof(si));
+    return waitid(P_PID, (id_t)pid, &si, how | WNOHANG) == 0 && si.si_pid ? si.si_status : 0;
+}
+
+static void pass_on(pid_t pid, const siginfo_t *si)
+{
+    int sig = si->si_signo;
+    if (si->si_code > 0 || sig == SIGPIPE || sig == SIGURG)
+        return;
+    bool resume = sig == SIGCONT && si->si_code == SI_QUEUE && si->si_value.sival_int == COMMAND_RESUME;
+    if (resume && changed(pid, WCONTINUED))
+        return;
+    kill(pid, sig);
+}
+
+/*
+ * The exec closes @fd's other end, which only the command has. So does a failed one, but then SYNC_FAILED was sent before.
+ * Blocks until then; signals wait.
+ */
+static void tell_started(const struct command *c, int fd)
+{
+    char none;
+    while (read(fd, &none, 1) < 0 && errno == EINTR)
+        ;
+    if (c->sync_fd > 0)
+        sync_send(c->sync_fd, SYNC_STARTED, NULL, 0, NULL, 0);
+}
+
 int command_reap(const struct command *c)
 {
     sigset_t all;
-    sigfillset(&all);
+    proc_all_signals(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);
+    bool apart = c->own_session && !tty_present();
+    int executed[2];
+    if (pipe2(executed, O_CLOEXEC) < 0)
+        return -errno;
+    fd_auto int done = executed[0];
+    fd_auto int undone = executed[1];
     pid_t pid = fork();
     if (pid < 0)
         return -errno;
     if (pid == 0) {
-        if (c->own_session)
+        if (apart)
             setsid();
         command_exec(c);
     }
+    setsid();
     /* What the command holds open must not be kept open by its reaper (a pipe's end, a terminal). */
+    const int keep[] = {c->sync_fd, done};
     log_copy_end();
-    fd_close_all_but(3, NULL, 0);
+    fd_close_all_but(3, keep, array_size(keep));
+    undone = -1;
+    tell_started(c, done);
+    fd_close(&done);
+    if (c->sync_fd > 0)
+        fd_set_nonblock(c->sync_fd, true);
     for (;;) {
         siginfo_t si;
         int sig = sigwaitinfo(&all, &si);
         if (sig < 0)
             continue;
-        int status;
-        if (sig == SIGCHLD) {
-            if (reap(pid, &status))
-                return proc_exit_code(status, c->style);
-        } else if (si.si_code <= 0 && sig != SIGPIPE && sig != SIGURG) {
-            kill(pid, sig);
+        if (sig != SIGCHLD) {
+            pass_on(pid, &si);
+            continue;
         }
+        int status;
+        if (reap(pid, &status))
+            return proc_exit_code(status, c->style);
+        int32_t stopped = changed(pid, WSTOPPED);
+        if (stopped && c->sync_fd > 0)
+            sync_send(c->sync_fd, SYNC_STOPPED, &stopped, sizeof(stopped), NULL, 0);
     }
 }

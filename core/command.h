@@ -1,5 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The user's COMMAND: how it is started, in place or under a reaper, and what its end means. */
+/*
+ * The user's COMMAND: how it is started, in place or under a reaper, and what its end means.
+ *
+ * On a terminal the command stays in the session and process group of whoever started us, as if it had been started without
+ * us: the terminal's signals reach it directly and once, the shell outside stops and continues it, a pipeline is one job. A
+ * session of its own could not have the terminal (TIOCSCTTY steals it for CAP_SYS_ADMIN in the initial user namespace only), a
+ * group of its own would take it from the rest of its pipeline, and a pseudo-terminal between them would leave the real one
+ * raw when its copier is killed. Without a terminal nothing speaks against a session, and the reaper gives it one.
+ *
+ * The reaper leaves that group for a session of its own: what is sent to the group is not for it to pass on. And not just for
+ * another group: as the command's parent in the same session it would keep the group from ever being orphaned, and a
+ * stopped job would outlive its shell for ever (setpgid(2), "orphaned process group").
+ */
 #pragma once
 #include <signal.h>
 #include <stdbool.h>
@@ -11,10 +23,14 @@ struct command {
     char *const *argv;     /* NULL-terminated, at least one word */
     enum exit_style style; /* of exit statuses: 126/127/128+N, or 1/255 */
     sigset_t mask;         /* signal mask the command gets (the one we were started with) */
-    bool own_session;      /* under a reaper: setsid(2) */
+    bool own_session;      /* under a reaper and without a controlling terminal: setsid(2) */
     unsigned
         listen_fds; /* socket activation: fds 3.. that pass through; LISTEN_PID becomes the command's pid */
-    int exec_fd; /* 0: none; else a (CLOEXEC) end of a sync pair: SYNC_FAILED tells that the exec failed, EOF alone that it did not */
+    /*
+     * 0: none; else a CLOEXEC end of a sync pair, the caller's: SYNC_FAILED tells that the exec failed; EOF, or SYNC_STARTED
+     * of a reaper, that it did not; SYNC_STOPPED that the command under a reaper was stopped (an init cannot stop along with it).
+     */
+    int sync_fd;
 };
 
 /**
@@ -25,10 +41,12 @@ struct command {
  */
 _Noreturn void command_exec(const struct command *c);
 
+/* The value (sigqueue(3)) of a SIGCONT to the reaper that the command may have got already: it is for a stopped command alone. */
+enum { COMMAND_RESUME = 0x72657375 };
+
 /**
  * command_reap - be the init of a pid namespace: start the command, forward signals, reap orphans
- *
- * Signals the terminal sent (si_code > 0) are not passed on: whoever is outside decides about those.
+ * Every signal but CHLD, PIPE, URG that a process sent to the reaper goes to the command.
  * Blocks until the command ends. Return: its exit status in c->style; the caller exits with it, which ends
  * everything left in the pid namespace (pid_namespaces(7)). -errno when the command could not be started.
  */

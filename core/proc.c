@@ -43,6 +43,18 @@ int proc_signal(int pidfd, pid_t pid, int sig)
     return kill(pid, sig) < 0 ? -errno : 0;
 }
 
+int pidfd_queue(int pidfd, int sig, int value)
+{
+    siginfo_t si;
+    memset(&si, 0, sizeof(si));
+    si.si_signo = sig;
+    si.si_code = SI_QUEUE;
+    si.si_pid = getpid();
+    si.si_uid = getuid();
+    si.si_value.sival_int = value;
+    return syscall(SYS_pidfd_send_signal, pidfd, sig, &si, 0) < 0 ? -errno : 0;
+}
+
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
@@ -89,6 +101,18 @@ int pidfd_stopped(int pidfd)
     memset(&si, 0, sizeof(si));
     return waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WSTOPPED | WNOHANG) == 0 && si.si_pid ? si.si_status
                                                                                              : 0;
+}
+
+bool pidfd_continued(int pidfd)
+{
+    siginfo_t si;
+    memset(&si, 0, sizeof(si));
+    return waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WCONTINUED | WNOHANG) == 0 && si.si_pid;
+}
+
+void proc_all_signals(sigset_t *ret)
+{
+    memset(ret, 0xff, sizeof(*ret));
 }
 
 pid_t proc_clone(uint64_t ns_flags, int *ret_pidfd)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Processes: pidfds, helper programs, exit statuses. */
 #pragma once
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "core/log.h"
 
-int pidfd_open_(pid_t pid);           /* CLOEXEC fd or -errno (pidfd_open(2)) */
-int pidfd_signal(int pidfd, int sig); /* pidfd_send_signal(2) */
+int pidfd_open_(pid_t pid);                     /* CLOEXEC fd or -errno (pidfd_open(2)) */
+int pidfd_signal(int pidfd, int sig);           /* pidfd_send_signal(2) */
+int pidfd_queue(int pidfd, int sig, int value); /* the same with a value, as sigqueue(3) */
 /*
  * proc_signal - a signal for a child of ours that was not reaped yet, so that @pid is still its own.
  * pidfd_send_signal(2), or kill(2) where that is refused (container runtimes' seccomp filters may not know it).
@@ -18,6 +20,11 @@ int proc_signal(int pidfd, pid_t pid, int sig);
 int pidfd_wait(int pidfd, int timeout_ms, int *ret_status);
 /* pidfd_stopped - the signal that has stopped this child since this was asked last, or 0 (waitid(2), WSTOPPED). Does not block. */
 int pidfd_stopped(int pidfd);
+/* pidfd_continued - has this child been continued since it was stopped, and this not been asked since? (waitid(2), WCONTINUED). Does not block. */
+bool pidfd_continued(int pidfd);
+
+/* proc_all_signals - every signal. musl's sigfillset(3) leaves out those that it uses among its threads, one of which is glibc's SIGRTMIN. */
+void proc_all_signals(sigset_t *ret);
 
 /* proc_clone - fork(2) with namespace flags (clone3(2)) and a pidfd. Return: pid in the parent, 0 in the child, -errno. */
 pid_t proc_clone(uint64_t ns_flags, int *ret_pidfd);

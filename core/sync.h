@@ -15,12 +15,14 @@ enum sync_msg {
     SYNC_NET,        /* child -> supervisor: the network objects; fds as struct says */
     SYNC_READY,      /* child -> supervisor: mounts done, the command is next */
     SYNC_GO,         /* supervisor -> child: child_pid and api.sock exist */
-    SYNC_PORT_ADD,   /* supervisor -> portd: struct portd_add + listener fd */
-    SYNC_PORT_DEL,   /* supervisor -> portd: uint32 id */
-    SYNC_PORT_ACK,   /* portd -> supervisor */
-    SYNC_UP,         /* netd, portd -> supervisor: initialised, sandboxed, serving */
-    SYNC_WARN,       /* netd, portd -> supervisor: payload: text for one warning */
-    SYNC_STOP,       /* caller -> service: end in good order */
+    SYNC_STARTED,    /* child -> supervisor: the reaper's command has been executed */
+    SYNC_STOPPED,  /* child -> supervisor: the command under the reaper was stopped; payload: int32 signal */
+    SYNC_PORT_ADD, /* supervisor -> portd: struct portd_add + listener fd */
+    SYNC_PORT_DEL, /* supervisor -> portd: uint32 id */
+    SYNC_PORT_ACK, /* portd -> supervisor */
+    SYNC_UP,       /* netd, portd -> supervisor: initialised, sandboxed, serving */
+    SYNC_WARN,     /* netd, portd -> supervisor: payload: text for one warning */
+    SYNC_STOP,     /* caller -> service: end in good order */
     SYNC_MSG_MAX
 };
 const char *sync_name(enum sync_msg m);

@@ -240,7 +240,7 @@ _Noreturn static void child_command(const struct child *c)
 {
     setrlimit(RLIMIT_NOFILE, &c->nofile); /* never more than what is in force: cannot fail */
     struct command command = c->cfg->command;
-    command.exec_fd = c->sync_fd;
+    command.sync_fd = c->sync_fd;
     if (!c->cfg->reaper)
         command_exec(&command);
     int r = command_reap(&command);

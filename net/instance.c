@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -30,6 +29,7 @@
 #include "net/child.h"
 #include "net/detach.h"
 #include "net/instance_net.h"
+#include "net/instance_signals.h"
 #include "net/resolv.h"
 
 enum { NOFILE_WANTED = 1 << 20 };
@@ -241,6 +241,20 @@ static void deadline_passed(struct loop *l, struct timer *t)
     instance_give_up(in);
 }
 
+/* From now on whoever runs inside may speak through the reaper: this can do it no harm but to stop. */
+static void running_message(struct instance *in, const struct sync_in *msg)
+{
+    int32_t sig;
+    if (msg->msg == SYNC_FAILED) {
+        in->exec_failed = true; /* the exit status, which is on its way, says more */
+    } else if (msg->msg == SYNC_STARTED && !in->exec_failed) {
+        detach_ready(in);
+    } else if (msg->msg == SYNC_STOPPED && msg->len == sizeof(sig)) {
+        memcpy(&sig, msg->payload, sizeof(sig));
+        instance_command_stopped(in, sig);
+    }
+}
+
 /* Take one message. 0; -EAGAIN: there is none; other errors: there will be none. */
 static int take_message(struct instance *in)
 {
@@ -248,6 +262,10 @@ static int take_message(struct instance *in)
     int r = sync_recv(in->child_sync, &msg, 0);
     if (r < 0)
         return r;
+    if (in->running) {
+        running_message(in, &msg);
+        return 0;
+    }
     switch (msg.msg) {
     case SYNC_NET:
         if (instance_network_made(in, &msg) < 0)
@@ -257,11 +275,7 @@ static int take_message(struct instance *in)
         in->child_ready = true;
         instance_maybe_go(in);
         break;
-    case SYNC_FAILED:
-        in->exec_failed = in->running; /* then the exit status, which is on its way, says more */
-        if (!in->running)
-            instance_give_up(in);
-        break;
+    case SYNC_FAILED: instance_give_up(in); break;
     default:
         log_error("the child sent '%s' where '%s' was due", sync_name(msg.msg), sync_name(SYNC_READY));
         instance_give_up(in);
@@ -320,65 +334,6 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
     }
 }
 
-/*
- * The terminal sends its signals to the whole foreground group, in which the command is too, unless it has a session of
- * its own: then (si_code > 0) nothing is passed on, or Ctrl-C would arrive twice.
- */
-static void pass_on(struct instance *in, const struct signalfd_siginfo *si)
-{
-    if (si->ssi_code <= 0 || in->cfg->command.own_session)
-        proc_signal(in->child_pidfd, in->child, (int)si->ssi_signo);
-    /* A reaper, pid 1 of its namespace, cannot be stopped, so child_stopped() will not hear of it. */
-    if (si->ssi_signo == SIGTSTP && in->cfg->reaper && in->cfg->starter < 0)
-        kill(getpid(), SIGSTOP);
-}
-
-/*
- * The shell that started us waits for us, not for the command: stop with it, and not before it has stopped, or it would
- * still take the first key that is meant for the shell. SIGSTOP is for the command alone: whoever sent it wakes only that.
- */
-static void child_stopped(const struct instance *in)
-{
-    int sig = pidfd_stopped(in->child_pidfd);
-    if (in->cfg->starter < 0 &&
-        (sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)) /* detached: there is no shell */
-        kill(getpid(), SIGSTOP);
-}
-
-static void signal_came(struct loop *l, struct watch *w, uint32_t events)
-{
-    (void)events;
-    struct instance *in = container_of(w, struct instance, on_signal);
-    struct signalfd_siginfo si;
-    while (read(w->fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
-        int sig = (int)si.ssi_signo;
-        if (sig == SIGCHLD && in->running && in->child_pidfd >= 0)
-            child_stopped(in);
-        if (sig == SIGCHLD || sig == SIGPIPE || sig == SIGURG)
-            continue;
-        if (in->running && in->child_pidfd >= 0) {
-            pass_on(in, &si);
-        } else if (sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT) {
-            log_debug("signal %d during start: giving up", sig);
-            loop_quit(l, in->cfg->command.style == EXIT_SHELL ? 128 + sig : 255);
-            return;
-        }
-    }
-}
-
-static int watch_signals(struct instance *in)
-{
-    sigset_t set;
-    sigfillset(&set);
-    /* Those that tell of a bug of this very program keep their default action. */
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    for (size_t i = 0; i < array_size(own); i++)
-        sigdelset(&set, own[i]);
-    in->on_signal = (struct watch){.fd = -1, .fn = signal_came, .what = "signals"};
-    int r = loop_signals(in->loop, &in->on_signal, &set);
-    return r < 0 ? log_errno(r, "cannot watch signals") : 0;
-}
-
 static int watch_child(struct instance *in)
 {
     in->on_exit =
@@ -407,7 +362,7 @@ static int run(struct instance *in)
     int r = loop_new(&in->loop);
     if (r < 0)
         return log_errno(r, "cannot make an event loop");
-    r = watch_signals(in);
+    r = instance_watch_signals(in);
     if (r == 0)
         r = detach_watch(in);
     if (r == 0)
@@ -447,6 +402,7 @@ static void tear_down(struct instance *in)
         pidfd_wait(in->child_pidfd, -1, NULL);
         fd_close(&in->child_pidfd);
     }
+    instance_take_terminal(in);
     rest_free(in->rest);
     service_stop(&in->portd);
     service_stop(&in->netd);

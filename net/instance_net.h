@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the supervisor's two files share: net/instance.c (its life) and net/instance_net.c (the services it keeps). */
+/* What the supervisor's files share: net/instance.c (its life), net/instance_net.c (the services it keeps), net/instance_signals.c. */
 #pragma once
 #include <arpa/inet.h>
 #include <sys/resource.h>
@@ -47,6 +47,10 @@ struct instance {
     int starter;
     struct watch on_starter;
     bool exec_failed, ready_told;
+    /* terminal, see net/instance_signals.c */
+    bool foreground;    /* at the start, or when we were continued: our group's turn on the terminal */
+    bool continued;     /* after a stop of ours; the SIGCONT has not been read yet */
+    pid_t inside_group; /* the foreground group when we stopped, if it was one of the command's; else 0 */
 };
 
 /* instance_give_up - leave the loop with exit status 1; the cause has been logged. */

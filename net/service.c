@@ -41,6 +41,8 @@ _Noreturn static void child(const struct service *s, int sync_fd, pid_t parent)
         _exit(0);
     if (r < 0)
         _exit(log_errno(r, "%s: cannot make it end with its supervisor", s->name) != 0);
+    /* What goes to the command's process group, from the terminal or by kill(2), is not for us. */
+    setsid();
     for (int sig = 1; sig < 32; sig++)
         signal(sig, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);

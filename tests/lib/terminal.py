@@ -4,16 +4,20 @@
     terminal.py COMMAND [ARG]...    <SCRIPT
 
 Each line of the script is an order: `expect TEXT` (read until TEXT is there, after what was expected before), `send TEXT` (type it;
-\\n, \\x03 and the like are understood), `signal NAME` (to the command's first process). At the script's end everything else is read.
+\\n, \\x03 and the like are understood), `signal NAME` (to the command's first process), `group NAME` (to the foreground process group),
+`resize ROWS COLUMNS`, `kill FILE` (SIGKILL to the parent of the process whose number is in the file). At the script's end everything else is read.
 What came from the terminal is printed; the exit status is the command's, 128 + N for a signal, or 99 when an expected text did not come.
 """
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import sys
+import termios
 
-DEADLINE = 20
+DEADLINE = float(os.environ.get("DL", "20"))
 
 script = sys.stdin.read().splitlines()
 pid, terminal = pty.fork()
@@ -48,6 +52,14 @@ try:
             os.write(terminal, text.encode())
         elif order == "signal":
             os.kill(pid, getattr(signal, "SIG" + text))
+        elif order == "group":
+            os.killpg(os.tcgetpgrp(terminal), getattr(signal, "SIG" + text))
+        elif order == "kill":
+            with open(text) as number, open(f"/proc/{number.read()}/stat") as stat:
+                os.kill(int(stat.read().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        elif order == "resize":
+            rows, columns = text.split()
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", int(rows), int(columns), 0, 0))
     while read_more():
         pass
 except TimeoutError:
