@@ -524,13 +524,14 @@ static int set_credentials(const struct visit *v)
         return log_errno(r, "cannot learn the ids of process %d (it has ended?)", (int)v->pid);
     if (choose(v, &v->gid, target_gid, &gid)) {
         r = set_groups(v);
-        if (r == 0 && setresgid(gid, gid, gid) < 0)
-            r = -errno;
+        if (r < 0)
+            return r;
+        r = setresgid(gid, gid, gid) < 0 ? -errno : 0;
         /* An instance whose map leaves 0 out has its user's own id mapped, which is ours: then stay what we are. */
         if (r == -EINVAL && v->ours && !v->gid.given)
             r = 0;
         if (r < 0)
-            return r == -EINVAL || r == -EPERM ? explain_id(r, "gid", gid, "setgid") : r;
+            return explain_id(r, "gid", gid, "setgid");
     }
     if (choose(v, &v->uid, target_uid, &uid)) {
         r = setresuid(uid, uid, uid) < 0 ? -errno : 0;

@@ -132,6 +132,19 @@ for who in root user; do
         fails "root's process" 'uid 0: run this as that user, or as root' $ours -t 1 -m true
         fails 'no privilege for -S' 'uid to 5.*CAP_SETUID' $ours -S 5 true
     fi
+    # Each step fails: nothing is run, and the step is named.
+    while read -r calls error pattern; do
+        fails "$calls: $error" "$pattern" strace -qq -o /dev/null -e trace=$calls -e inject=$calls:error=$error $ours -t "$target" -U -m -p -w true
+    done <<-'EOT'
+		prctl EPERM cannot hide
+		setns EPERM cannot join the user namespace
+		setns ENOMEM cannot join the user namespace
+		setgroups EPERM supplementary groups
+		setresgid EAGAIN cannot set the gid
+		setresuid EAGAIN cannot set the uid
+		fchdir EACCES working directory
+		fork,clone,clone3 EAGAIN cannot fork
+	EOT
     # A zombie: its parent knows that it has ended, and does not fetch it.
     launch z python3 -c 'import os, sys
 pid = os.fork() or os._exit(0)

@@ -137,6 +137,15 @@ for who in root user; do
         await c
     done
 
+    # --- an instance in the background, whose supervisor is nobody's child
+    run rootlet run --detach --state-dir "$tmp/state" --pidns sleep 1000
+    status_is 0 'run --detach'
+    run rootlet enter --state-dir "$tmp/state" sh -c 'id -u; tr "\0" " " </proc/1/cmdline; kill -TERM 1; exec sleep 1000'
+    out_like '^0.' 'enter finds it'
+    status_is 137 'and ends with it'
+    until [ ! -e "$tmp/state/lock" ] || flock -n "$tmp/state/lock" true; do :; done
+    rm -rf "$tmp/state"
+
     # --- what joins a pid namespace ends with it
     launch c rootlet run --state-dir "$tmp/state" --pidns sh -c 'echo ready; read x; exit 0'
     launch e rootlet enter --state-dir "$tmp/state" sh -c 'echo entered; exec cat'
