@@ -36,42 +36,56 @@ static void one_free(struct stop_one *one)
     free(one);
 }
 
-/*
- * @peer_pidfd: one of the supervisor that is known to be right, or -1. Return -ESRCH: it has ended (which is no error to who
- * wants it ended).
- */
-static int add(struct stop_set *set, pid_t pid, pid_t child, int dir_fd, const char *path, int peer_pidfd)
+/* Where a process was found: by its /proc/PID, or by the pidfd that its socket gave (-1 otherwise). */
+struct origin {
+    int proc_fd, pidfd;
+};
+
+/* Hold both processes, and be sure of them. 0; -ESRCH: it has ended; -errno. */
+static int hold(struct stop_one *one, const struct origin *from)
+{
+    one->pidfd = from->pidfd >= 0 ? fcntl(from->pidfd, F_DUPFD_CLOEXEC, 3) : pidfd_open_(one->pid);
+    one->child_pidfd = pidfd_open_(one->child);
+    if (one->pidfd < 0)
+        return one->pidfd;
+    if (one->child_pidfd < 0 && one->child_pidfd != -ESRCH)
+        return one->child_pidfd;
+    /* After both are held: were a number somebody else's by now, these two would not be parent and child. */
+    if (one->child_pidfd >= 0 && instance_is_child(one->child, one->pid, NULL))
+        return 0;
+    /* The command has just ended, and the supervisor tidies up: then its /proc/PID, opened before, is that of the pidfd. */
+    fd_close(&one->child_pidfd);
+    return from->proc_fd >= 0 && faccessat(from->proc_fd, "stat", F_OK, 0) == 0 ? 0 : -ESRCH;
+}
+
+static int add(struct stop_set *set, pid_t pid, pid_t child, int dir_fd, const char *path,
+               const struct origin *from)
 {
     for (size_t i = 0; i < set->n; i++)
         if (set->v[i]->pid == pid)
             return 0;
-    struct stop_one *one = calloc(1, sizeof(*one));
     struct stop_one **v = reallocarray(set->v, set->n + 1, sizeof(struct stop_one *));
-    if (v)
-        set->v = v;
-    if (!one || !v) {
-        free(one);
+    if (!v)
         return -ENOMEM;
-    }
+    set->v = v;
+    struct stop_one *one = calloc(1, sizeof(*one));
+    if (!one)
+        return -ENOMEM;
     one->pid = pid;
     one->child = child;
+    one->pidfd = one->child_pidfd = -1;
     one->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-    one->pidfd = peer_pidfd >= 0 ? fcntl(peer_pidfd, F_DUPFD_CLOEXEC, 3) : pidfd_open_(pid);
-    one->child_pidfd = pidfd_open_(child);
-    int r = str_format(one->path, sizeof(one->path), "%s", path);
-    if (r == 0 && one->dir_fd < 0)
-        r = -EMFILE;
-    if (r == 0 && one->pidfd < 0)
-        r = one->pidfd;
-    if (r == 0 && one->child_pidfd < 0)
-        r = one->child_pidfd;
-    /* After both are held: were a number somebody else's by now, these two would not be parent and child. */
-    if (r == 0 && !instance_is_child(child, pid, NULL))
-        r = -ESRCH;
+    int r = one->dir_fd < 0 ? -EMFILE : str_format(one->path, sizeof(one->path), "%s", path);
+    if (r == 0)
+        r = hold(one, from);
+    if (r == -ESRCH && from->proc_fd >= 0) {
+        one->result = STOP_ENDED; /* it was there, and has ended by itself meanwhile */
+        r = 0;
+    }
     if (r < 0)
         one_free(one);
     else
-        set->v[set->n++] = one;
+        v[set->n++] = one;
     return r;
 }
 
@@ -90,9 +104,9 @@ static int take(const struct found_instance *f, void *arg)
         return 0;
     if (s->st && (fstat(f->dir_fd, &st) < 0 || st.st_dev != s->st->st_dev || st.st_ino != s->st->st_ino))
         return 0;
-    int r = add(s->set, f->pid, f->child, f->dir_fd, f->path, -1);
+    int r = add(s->set, f->pid, f->child, f->dir_fd, f->path, &(struct origin){f->proc_fd, -1});
     s->found += r == 0;
-    return r == -ESRCH ? 0 : r; /* it has just ended */
+    return r;
 }
 
 int instance_stop_add_all(struct stop_set *set, struct reason *why)
@@ -162,7 +176,7 @@ static int add_listener(struct stop_set *set, int dir_fd, const char *dir, const
     snprintf(here, sizeof(here), "/proc/self/fd/%d", dir_fd);
     r = statedir_read_child_pid(here, &child);
     if (r == 0)
-        r = add(set, pid, child, dir_fd, dir, pidfd);
+        r = add(set, pid, child, dir_fd, dir, &(struct origin){-1, pidfd});
     if (r == 0)
         return 0;
     return reason_set(
