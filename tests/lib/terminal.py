@@ -17,7 +17,7 @@ import struct
 import sys
 import termios
 
-DEADLINE = float(os.environ.get("DL", "20"))
+DEADLINE = 20
 
 script = sys.stdin.read().splitlines()
 pid, terminal = pty.fork()
