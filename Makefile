@@ -173,8 +173,9 @@ bench: all
 
 # ---------------------------------------------------------------- installing
 MANUALS := $(sort $(wildcard applets/*.1))
-# The names of the programs that it stands in for, from the applets' own tables.
-ALIASES := $(sort $(shell sed -n 's/^ *\.aliases = "\([^"]*\)".*/\1/p' $(APP_SRC) /dev/null))
+# The names of the programs that it stands in for, from the applets' own tables. Not nsenter: a machine with a compiler has util-linux's,
+# which everybody's scripts would then find behind ours. `rootlet --install DIR` makes that link too, where it is wanted.
+ALIASES := $(filter-out nsenter,$(shell sed -n 's/^ *\.aliases = "\([^"]*\)".*/\1/p' $(APP_SRC) /dev/null))
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1
 	install -m 755 $(O)/rootlet $(DESTDIR)$(BINDIR)/rootlet

@@ -33,7 +33,7 @@ like "$(ARCH=aarch64 ./build-static.sh verify $binary 2>&1)" 'not for aarch64' '
 make -s install DESTDIR="$work/root" PREFIX=/usr >/dev/null || bail_out 'make install fails'
 is "$(cmp "$work/root/usr/bin/rootlet" $binary 2>&1)" '' 'make install installs it'
 links=$(find "$work/root/usr/bin" -type l -printf '%f\n' | sort)
-is "$links" "$($binary --aliases | awk '{ print $1 }' | sort)" 'and a link for each alias'
+is "$links" "$($binary --aliases | awk '$1 != "nsenter" { print $1 }' | sort)" "and a link for each alias, but leaves the machine's nsenter in front"
 for name in $links; do
     ok "$name answers" "$work/root/usr/bin/$name" --help
 done
