@@ -141,7 +141,7 @@ int statedir_remove(struct statedir *sd)
     /* From here on the directory may be somebody else's: no step back. */
     if (r == 0 && unlink_lock(sd) < 0)
         r = unlink_lock(sd);
-    if (r == 0 && remove_empty(sd) < 0)
+    if (r == 0 && !sd->memory && remove_empty(sd) < 0)
         r = remove_empty(sd);
     statedir_close(sd);
     return r;

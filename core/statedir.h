@@ -25,6 +25,7 @@ struct statedir {
     int dir_fd;          /* O_DIRECTORY, -1: none */
     int lock_fd;
     bool created; /* made by statedir_open() */
+    bool memory;  /* statedir_open_memory(): there is no name to remove */
 };
 #define STATEDIR_NONE               \
     {                               \

@@ -111,7 +111,7 @@ int statedir_open_memory(struct statedir *ret)
         return r;
     sd.dir_fd = steal_fd(&dir);
     sd.lock_fd = steal_fd(&lock);
-    sd.created = true;
+    sd.created = sd.memory = true;
     *ret = sd;
     return 0;
 }

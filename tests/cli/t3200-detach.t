@@ -166,4 +166,24 @@ for who in root user; do
     err_is '' 'without force: a reaper passes SIGTERM on'
     nothing_stays 'nothing is left'
 done
+
+# Nothing can be written to anywhere: the state directory is in memory, and has a name in /proc alone.
+who=user
+chmod 755 /tmp /dev/shm
+chown root /tmp/tester /run/user/1001
+run rootlet run true
+status_is 0 'without a place for the state directory'
+err_is '' 'there is nothing to complain about'
+run rootlet run -d --pidns sleep 1000
+status_is 0 'run -d'
+state=$stdout
+like "$state" '^/proc/[0-9]+/fd/[0-9]+$' 'prints a name that is good for this user'
+run rootlet ctl ps
+out_like "host +- +[0-9]+s +$state +sleep 1000" 'ps knows it'
+run rootlet ctl --socket "$state/api.sock" info
+out_like "State Directory: $state" 'the API answers'
+run rootlet ctl stop "$state"
+out_is "$state" 'it is stopped'
+chown tester /tmp/tester /run/user/1001
+nothing_stays 'nothing is left'
 done_testing
