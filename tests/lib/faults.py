@@ -202,7 +202,7 @@ def judge(variant, fault, name, seen):
             wrong.append("ended by signal %d" % code)
     elif code == 0:
         # Nobody is told how a command in the background ends; a signal may be its end just before it begins.
-        ended = variant == "background" and name == "child" and kind in ("TERM", "KILL")
+        ended = variant == "background" and name in ("supervisor", "child") and kind in ("TERM", "KILL")
         if not did_run(variant, seen) and not ended:
             wrong.append("exit status 0, but the command did not run")
         if kind.startswith("E") and weakens(name, call, kind, seen["hit"][0]):
