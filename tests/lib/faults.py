@@ -155,6 +155,8 @@ MUST_BE_FATAL = {"prctl", "capset", "setns", "unshare", "pivot_root", "umount2",
 def weakens(name, call, kind, hit):
     """Must a process that was refused this not go on?"""
     service = name in ("netd", "portd")
+    if name == "supervisor" and call == "stat":  # is the state directory, all of which is deleted, the root or the home?
+        return hit.split()[4] in ('"/"', '"/root"', '"/home/tester"')
     if not service and name != "child":
         return False
     words = hit.split()
@@ -298,7 +300,7 @@ def chosen(label, name, first):
     if not first:  # the second error of the same call
         share *= 0.3
     if name == "starter":  # there are few
-        share = 100
+        share = 50
     return zlib.crc32(label.encode()) % 100 < share
 
 
