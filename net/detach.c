@@ -148,9 +148,11 @@ static int supervise(struct instance_config *cfg, int fd)
 
 static int print_dir(const struct sync_in *msg)
 {
-    if (fwrite(msg->payload, 1, msg->len, stdout) != msg->len || putchar('\n') == EOF || fflush(stdout) != 0)
-        return log_errno(-errno, "cannot write to standard output (the instance is stopped again)");
-    return 0;
+    char line[SYNC_MAX_PAYLOAD + 1];
+    memcpy(line, msg->payload, msg->len);
+    line[msg->len] = '\n';
+    int r = fd_write_all(STDOUT_FILENO, line, msg->len + 1);
+    return r < 0 ? log_errno(r, "cannot write to standard output (the instance is stopped again)") : 0;
 }
 
 static void tell_stop(int fd, int32_t sig)
@@ -160,19 +162,20 @@ static void tell_stop(int fd, int32_t sig)
         log_debug("the supervisor has ended already: error %d", -r);
 }
 
-/* 1: the instance runs, and its directory is printed; 0: the supervisor has ended or is about to. */
-static int wait_for_start(int fd, int signal_fd)
+/* 1: the instance runs, and its directory is printed; 0: the supervisor has ended or is about to, stopped by *ret_sig if that is set; -errno: logged, it is to be stopped. */
+static int wait_for_start(int fd, int signal_fd, int *ret_sig)
 {
-    bool stopped = false;
+    int sig = 0; /* that was passed on */
     sync_in_auto struct sync_in ready = {0};
     for (;;) {
         struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             return log_errno(-errno, "cannot wait for the start");
         struct signalfd_siginfo si;
-        if (p[1].revents && read(signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si) && !stopped) {
-            tell_stop(fd, (int32_t)si.ssi_signo);
-            stopped = true;
+        if (p[1].revents && read(signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si) && !sig) {
+            sig = (int)si.ssi_signo;
+            tell_stop(fd, sig);
+            *ret_sig = sig;
         }
         if (!p[0].revents)
             continue;
@@ -184,12 +187,12 @@ static int wait_for_start(int fd, int signal_fd)
             ready = msg; /* no descriptors come with it */
         if (r == 0)
             continue;
-        if (ready.msg != SYNC_READY || stopped)
+        if (r != -ECONNRESET)
+            return log_errno(r, "cannot receive the news of the start");
+        if (ready.msg != SYNC_READY || sig)
             return 0;
-        if (print_dir(&ready) == 0)
-            return 1;
-        tell_stop(fd, 0);
-        return 0;
+        r = print_dir(&ready);
+        return r < 0 ? r : 1;
     }
 }
 
@@ -239,10 +242,16 @@ int detach_run(struct instance_config *cfg)
     }
     fd_close(&theirs);
     signal(SIGPIPE, SIG_IGN); /* what cannot be printed is an error that has an answer */
-    r = wait_for_start(ours, signal_fd);
+    int sig = 0;
+    r = wait_for_start(ours, signal_fd, &sig);
     if (r > 0)
         return 0;
-    if (r < 0)
-        fd_close(&ours); /* which ends the start */
-    return exit_code(pidfd, cfg->command.style);
+    if (r < 0) { /* Whether it runs by now or is about to: nobody would know of it. */
+        tell_stop(ours, 0);
+        fd_close(&ours);
+    }
+    int code = exit_code(pidfd, cfg->command.style);
+    if (code == 0 && sig) /* the command was over before it could be stopped */
+        return proc_exit_code(sig, cfg->command.style);
+    return code == 0 && r < 0 ? 1 : code;
 }

@@ -303,10 +303,10 @@ static int announce(const struct netd_config *c)
             return log_errno(r, "cannot write to ready fd %d", c->ready_fd);
     }
     if (c->sync_fd >= 0) {
-        log_copy_end();
         r = sync_send(c->sync_fd, SYNC_UP, NULL, 0, NULL, 0);
         if (r < 0)
             return log_errno(r, "cannot tell the supervisor that the network is up");
+        log_copy_end();
     }
     return 0;
 }

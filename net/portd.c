@@ -258,12 +258,15 @@ int portd_serve(const struct portd_config *c)
         int32_t err = r;
         sync_send(c->sync_fd, SYNC_FAILED, &err, sizeof(err), NULL, 0);
     } else {
-        log_copy_end();
         r = sync_send(c->sync_fd, SYNC_UP, NULL, 0, NULL, 0);
-        if (r == 0)
-            r = loop_run(p.l);
         if (r < 0 && r != -EPIPE)
-            log_errno(r, "port forwarder: the event loop failed");
+            log_errno(r, "port forwarder: cannot tell the supervisor that it is up");
+        if (r == 0) {
+            log_copy_end();
+            r = loop_run(p.l);
+            if (r < 0)
+                log_errno(r, "port forwarder: the event loop failed");
+        }
     }
     tcp_ports_free(p.tcp);
     udp_ports_free(p.udp);
