@@ -187,7 +187,7 @@ uninstall:
 	for a in $(ALIASES); do test "$$(readlink "$(DESTDIR)$(BINDIR)/$$a")" != rootlet || rm "$(DESTDIR)$(BINDIR)/$$a"; done
 	rm -f $(DESTDIR)$(BINDIR)/rootlet $(MANUALS:applets/%=$(DESTDIR)$(MANDIR)/man1/%)
 
-# The libraries stay; distclean removes them too.
+# The libraries and the programs unpacked for tests (build/peers) stay; distclean removes them too.
 clean:
 	rm -rf build/asan build/fuzz build/lint build/x86_64 build/aarch64 build/rootlet
 

@@ -12,7 +12,11 @@
  *     ◀────────────────── exit status 0
  *
  * dockerd has SIGTERM sent when it dies, which means the same here.
+ *
+ * An instance without a port driver publishes nothing: then docker-proxy alone is what dockerd gets. And where the port driver does not
+ * do the protocol (IPv6, for one), dockerd hears that all is well, and nothing is done: it asks for IPv6 unasked.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -86,42 +90,36 @@ static int request(const char *socket, const char *method, const char *path, con
     return 0;
 }
 
-/* Does the instance forward this protocol? Not every server of this API does tcp6. */
-static int is_supported(const char *socket, const char *proto, bool *ret, struct reason *why)
+enum support { SUPPORT_NONE, SUPPORT_OTHERS, SUPPORT_THIS };
+
+/* What the instance's port driver does: nothing (there is none), other protocols than @proto, or that one. */
+static int find_support(const char *socket, const char *proto, enum support *ret, struct reason *why)
 {
     struct json_doc *doc json_auto = NULL;
+    const char *name = "";
     int r = request(socket, "GET", "/v1/info", NULL, 200, &doc, why);
     if (r < 0)
         return r;
     const struct json *driver = json_get(json_root(doc), "portDriver");
-    if (json_type(driver) != JSON_OBJECT)
-        return reason_set(why, -EOPNOTSUPP,
-                          "the instance has no port driver (start it with --port-driver=builtin)");
-    *ret = false;
+    json_get_str(driver, "driver", &name);
+    *ret = SUPPORT_NONE;
+    if (json_type(driver) != JSON_OBJECT || !strcmp(name, "none") || !strcmp(name, "implicit"))
+        return 0;
+    *ret = SUPPORT_OTHERS;
     json_foreach (it, json_get(driver, "protos")) {
         const char *s = json_str(it.value);
-        *ret |= s && !strcmp(s, proto);
+        if (s && !strcmp(s, proto))
+            *ret = SUPPORT_THIS;
     }
     return 0;
 }
 
-/* @ret_id: 0 when nothing was published because the instance cannot forward this protocol. */
 static int publish(const char *socket, const struct portspec *s, uint32_t *ret_id, struct reason *why)
 {
     struct json_doc *doc json_auto = NULL, *answer json_auto = NULL;
     struct port_entry entry;
     free_auto char *body = NULL;
-    bool supported = false;
-    int r = is_supported(socket, port_proto_names[s->proto], &supported, why);
-    if (r < 0)
-        return r;
-    if (!supported) {
-        log_warn("port %u is not published on '%s': the instance's port driver does not do %s",
-                 s->parent_port, s->parent_ip, port_proto_names[s->proto]);
-        *ret_id = 0;
-        return 0;
-    }
-    r = json_doc_new(&doc);
+    int r = json_doc_new(&doc);
     if (r == 0)
         r = json_write(doc, portspec_to_json(doc, s), JSON_COMPACT, &body, NULL);
     if (r < 0)
@@ -138,8 +136,6 @@ static int unpublish(const char *socket, uint32_t id)
 {
     char path[48];
     struct reason why = {.text = ""};
-    if (id == 0)
-        return 0;
     (void)snprintf(path, sizeof(path), "/v1/ports/%u", id);
     int r = request(socket, "DELETE", path, NULL, 200, NULL, &why);
     if (r < 0)
@@ -156,47 +152,42 @@ static void report(int fd, const char *text)
         log_debug("nobody reads the report");
 }
 
-static _Noreturn void become_proxy(char *const words[], int report_fd, const sigset_t *mask, pid_t parent)
+/* The words of docker-proxy's command line, which listens on @host_ip. */
+struct proxy_words {
+    char ports[2][8];
+    const char *argv[12];
+};
+
+static void make_words(const struct options *o, const char *host_ip, struct proxy_words *ret)
+{
+    (void)snprintf(ret->ports[0], sizeof(ret->ports[0]), "%u", o->host_port);
+    (void)snprintf(ret->ports[1], sizeof(ret->ports[1]), "%u", o->container_port);
+    const char *const words[] = {"docker-proxy",  "-proto",          o->proto,      "-host-ip",
+                                 host_ip,         "-host-port",      ret->ports[0], "-container-ip",
+                                 o->container_ip, "-container-port", ret->ports[1], NULL};
+    static_assert(sizeof(words) == sizeof(ret->argv), "as many words as there is room for");
+    memcpy(ret->argv, words, sizeof(words));
+}
+
+static _Noreturn void become_proxy(const struct proxy_words *words, int report_fd, const sigset_t *mask)
 {
     struct reason why;
-    if (proc_die_with_parent(parent) < 0)
-        _exit(1);
     sigprocmask(SIG_SETMASK, mask, NULL);
     fd_set_cloexec(report_fd, false); /* the one descriptor that is for docker-proxy */
-    execvp(words[0], words);
+    execvp(words->argv[0], (char *const *)(uintptr_t)words->argv); /* execvp(3) does not write to them */
     reason_set(&why, -errno, "cannot run 'docker-proxy', which is part of docker: %s", strerror(errno));
     log_error("%s", why.text);
     report(report_fd, why.text);
     _exit(127);
 }
 
-static pid_t start_proxy(const struct options *o, bool v6, int report_fd, const sigset_t *mask)
+static pid_t start_proxy(const struct proxy_words *words, int report_fd, const sigset_t *mask)
 {
-    char words[8][INET6_ADDRSTRLEN + 16] = {"docker-proxy"};
-    char *argv[array_size(words) * 2] = {words[0]};
-    const struct {
-        const char *name, *value;
-        uint32_t number;
-    } args[] = {
-        {"-proto", o->proto, 0},
-        {"-host-ip", v6 ? "::1" : "127.0.0.1", 0},
-        {"-host-port", NULL, o->host_port},
-        {"-container-ip", o->container_ip, 0},
-        {"-container-port", NULL, o->container_port},
-    };
-    size_t n = 1;
-    for (size_t i = 0; i < array_size(args); i++) {
-        if (args[i].value)
-            (void)snprintf(words[i + 1], sizeof(words[0]), "%s", args[i].value);
-        else
-            (void)snprintf(words[i + 1], sizeof(words[0]), "%u", args[i].number);
-        argv[n++] = (char *)(uintptr_t)args[i].name; /* execvp(3) does not write to it */
-        argv[n++] = words[i + 1];
-    }
-    argv[n] = NULL;
     pid_t parent = getpid(), pid = fork();
+    if (pid == 0 && proc_die_with_parent(parent) < 0)
+        _exit(1);
     if (pid == 0)
-        become_proxy(argv, report_fd, mask, parent);
+        become_proxy(words, report_fd, mask);
     return pid;
 }
 
@@ -247,24 +238,45 @@ static int make_spec(const struct options *o, struct portspec *ret, bool *ret_v6
     return r;
 }
 
-static int prepare(const struct options *o, char socket[static PATH_MAX], uint32_t *ret_id, bool *ret_v6,
-                   struct reason *why)
+static int find_socket(char socket[static PATH_MAX], struct reason *why)
 {
-    struct portspec spec;
     const char *dir = getenv("ROOTLESSKIT_STATE_DIR");
     if (!dir || !*dir)
         return reason_set(why, -EINVAL,
                           "ROOTLESSKIT_STATE_DIR is not set: this runs inside of `rootlet run`");
     if (snprintf(socket, PATH_MAX, "%s/api.sock", dir) >= PATH_MAX)
         return reason_set(why, -ENAMETOOLONG, "ROOTLESSKIT_STATE_DIR is too long");
-    int r = make_spec(o, &spec, ret_v6, why);
-    return r < 0 ? r : publish(socket, &spec, ret_id, why);
+    return 0;
+}
+
+/* The port is open on the host: open it inside, until the end. */
+static int serve(const struct options *o, bool v6, int report_fd, const sigset_t *set, const sigset_t *before)
+{
+    struct proxy_words words;
+    make_words(o, v6 ? "::1" : "127.0.0.1", &words);
+    pid_t proxy = start_proxy(&words, report_fd, before);
+    if (proxy < 0) {
+        log_errno(errno, "cannot start docker-proxy");
+        report(report_fd, "cannot start docker-proxy");
+        return 1;
+    }
+    close(report_fd); /* so that dockerd sees its end when docker-proxy dies without a word */
+    return wait_for_end(proxy, set);
+}
+
+static int fail(int report_fd, const struct reason *why)
+{
+    log_error("%s", why->text);
+    report(report_fd, why->text);
+    return 1;
 }
 
 static int dockerproxy(const struct options *o, int report_fd)
 {
     char socket[PATH_MAX];
     struct reason why = {.text = ""};
+    struct portspec spec;
+    enum support support = SUPPORT_NONE;
     uint32_t id = 0;
     bool v6 = false;
     sigset_t set, before;
@@ -274,20 +286,26 @@ static int dockerproxy(const struct options *o, int report_fd)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, &before);
-    if (prepare(o, socket, &id, &v6, &why) < 0) {
-        log_error("%s", why.text);
-        report(report_fd, why.text);
-        return 1;
+    int r = find_socket(socket, &why);
+    if (r == 0)
+        r = make_spec(o, &spec, &v6, &why);
+    if (r == 0)
+        r = find_support(socket, port_proto_names[spec.proto], &support, &why);
+    if (r == 0 && support == SUPPORT_NONE) {
+        struct proxy_words words;
+        make_words(o, o->host_ip, &words);
+        become_proxy(&words, report_fd, &before);
     }
-    pid_t proxy = start_proxy(o, v6, report_fd, &before);
-    int code = 1;
-    if (proxy < 0) {
-        log_errno(errno, "cannot start docker-proxy");
-        report(report_fd, "cannot start docker-proxy");
-    } else {
-        close(report_fd); /* so that dockerd sees its end when docker-proxy dies without a word */
-        code = wait_for_end(proxy, &set);
+    if (r == 0 && support == SUPPORT_OTHERS) {
+        log_warn("port %u is not published on '%s': the instance's port driver does not do %s", o->host_port,
+                 o->host_ip, port_proto_names[spec.proto]);
+        return dprintf(report_fd, "0\n") < 0;
     }
+    if (r == 0)
+        r = publish(socket, &spec, &id, &why);
+    if (r < 0)
+        return fail(report_fd, &why);
+    int code = serve(o, v6, report_fd, &set, &before);
     return unpublish(socket, id) < 0 ? 1 : code;
 }
 

@@ -128,6 +128,7 @@ is "$(strangers)" '' 'no process is left'
 # --- again on the same data, with other options
 for variant in 'DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=slirp4netns DOCKERD_ROOTLESS_ROOTLESSKIT_MTU=1400 --mtu=1400 1400' \
     'DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=slirp4netns --userland-proxy-path=/usr/bin/rootlesskit-docker-proxy 1500' \
+    'DOCKERD_ROOTLESS_ROOTLESSKIT_NET=pasta --debug 1500' \
     'DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--ipv6 --iptables=false 1500' \
     'DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SANDBOX=true DOCKERD_ROOTLESS_ROOTLESSKIT_SLIRP4NETNS_SECCOMP=true --storage-driver=vfs --userland-proxy-path=/usr/bin/rootlesskit-docker-proxy 1500'; do
     start_dockerd d ${variant% *}
