@@ -61,7 +61,7 @@ for who in root user; do
     both 'descriptors' python3 -S -c 'import os; print(sorted(map(int, os.listdir("/proc/self/fd"))))'
     both 'folder, umask, limits' sh -c 'pwd; umask; ulimit -a; nice'
     both 'processes' --pidns sh -c 'ps -o ppid= -p $$; test $(ps -o sid= -p $$) = $$ && echo leader; readlink /proc/self >/dev/null && ls -d /proc/1'
-    both 'propagation' sh -c 'grep -c -E "(shared|master):" /proc/self/mountinfo'
+    both 'propagation' sh -c 'grep -c -E "(shared|master):" /proc/self/mountinfo; :'
     both 'copy-up' --copy-up=/etc --copy-up=/run sh -c 'for d in /etc /run; do find $d -mindepth 1 -maxdepth 1 ! -name ".ro*" -printf "%p %y %l\n" | sed "s/\.ro[^/]*/.ro/" | sort; done; stat -f -c %T /etc /run'
     both 'the network' --net=slirp4netns --copy-up=/etc --disable-host-loopback sh -c \
         'ip -o -4 addr | sed "s/ brd [0-9.]*//" | tr -s " "; ip route | sed "s/ proto static//"; cat /sys/class/net/tap0/mtu /etc/resolv.conf; ls /sys/class/net; curl -sS http://web.test/'
