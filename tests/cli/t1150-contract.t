@@ -200,7 +200,8 @@ END
     root) err_like 'id map: direct' 'the first rung: nothing to be said' ;;
     user) err_like 'id map: not direct: no CAP_SETUID and CAP_SETGID.*id map: newuidmap' 'the second: why not the first' ;;
     esac
-    run setpriv --no-new-privs --inh-caps=-all $([ $who = user ] || echo --bounding-set=-all) rootlet run --debug true
+    bounding=$([ $who = user ] || echo --bounding-set=-all)
+    run setpriv --no-new-privs --inh-caps=-all $bounding rootlet run --debug true
     err_like 'not direct: no CAP_SETUID and CAP_SETGID.*not newuidmap: .*(no_new_privs|setfcap|SETFCAP).*not derived: .*CAP_SETUID' 'the last: why none of the others'
 done
 nothing_left 'nothing is left'
