@@ -191,6 +191,24 @@ static int refuse_option(const char *name, const char *text)
     return -1;
 }
 
+/*
+ * Launchers write --cidr=$CIDR, --mtu=$MTU and the like whether or not there is anything to say: under the other name an empty value is
+ * none, and an MTU is no mistake where there is no interface.
+ */
+static void be_lenient(struct options *o)
+{
+    const char **const values[] = {&o->state_dir, &o->cidr, &o->ifname, &o->evacuate_cgroup2};
+    for (size_t i = 0; i < array_size(values); i++)
+        if (*values[i] && !**values[i])
+            *values[i] = NULL;
+    o->seen_cidr = o->cidr;
+    o->seen_ifname = o->ifname;
+    if (o->mtu && (o->net == NET_HOST || o->net == NET_NONE)) {
+        log_warn("--mtu has no meaning with --net=%s", net_driver_names[o->net]);
+        o->mtu = 0;
+    }
+}
+
 /* Options that say nothing about the network that was chosen are a misunderstanding: name both. */
 static int check_net(const struct options *o)
 {
@@ -347,6 +365,8 @@ static int start(struct options *o, bool alias, char **command)
     if (!alias && o->publish.n && o->port_driver == PORTS_DEFAULT)
         o->port_driver = PORTS_BUILTIN;
     int code = 1;
+    if (alias)
+        be_lenient(o);
     if (check_net(o) == 0 && check_ports(o) == 0 && check_processes(o) == 0 &&
         set_network(o, cfg, alias) == 0 && set_ports(o, cfg) == 0 && set_rest(o, cfg, alias) == 0) {
         cfg->starter = -1;

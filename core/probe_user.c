@@ -153,7 +153,7 @@ static void explain_refusal(struct probe_env *env, int r, struct probe *p)
         if (r == -EINVAL || r == -ENOSYS)
             probe_fix_kernel(env, p, "CONFIG_USER_NS", NULL);
         else if (r == -EAGAIN)
-            probe_fix(p, "raise the limit of processes (ulimit -u), or end some");
+            probe_fix(p, "raise the limit of processes (ulimit -u, and pids.max of the cgroup), or end some");
     }
 }
 

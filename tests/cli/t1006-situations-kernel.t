@@ -104,7 +104,7 @@ for who in root user; do
     err_is '' 'will do'
     beneath unshare --mount --pid --fork sh -c 'mount -t proc proc /proc; "$@"' x unshare --pid --fork -- rootlet run --net=none sh -c 'readlink /proc/self >/dev/null'
     status_is 0 'also one further out'
-    
+
     # --- the root directory
     mkdir -p /run/chroot
     for folder in bin lib lib64 usr proc dev etc run sbin; do
