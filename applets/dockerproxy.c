@@ -275,7 +275,7 @@ static int dockerproxy(const struct options *o, int report_fd)
 {
     char socket[PATH_MAX];
     struct reason why = {.text = ""};
-    struct portspec spec;
+    struct portspec spec = {.proto = PORT_TCP};
     enum support support = SUPPORT_NONE;
     uint32_t id = 0;
     bool v6 = false;
