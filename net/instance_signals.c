@@ -19,6 +19,8 @@
  *
  * The command may have made a group of its own the foreground group (a shell does): the SIGCONT to ours does not reach it then.
  */
+#include "net/instance_signals.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -32,7 +34,6 @@
 #include "core/proc.h"
 #include "core/tty.h"
 #include "net/instance_net.h"
-#include "net/instance_signals.h"
 
 bool instance_take_terminal(const struct instance *in)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The supervisor between the terminal, whoever sends it signals, and the command. */
 #pragma once
+#include <stdbool.h>
+
 struct instance;
 
 /* instance_watch_signals - from here on all signals come through the loop. 0 or -errno, which has been logged. */

@@ -43,6 +43,7 @@ for who in root user; do
 			screen 39
 			send 500g
 			expect 500
+			expect :
 			send C-z
 			expect Stopped
 			expect inner
@@ -81,11 +82,13 @@ for who in root user; do
 			expect /tmp/lines
 			expect /tmp/lines
 			screen 20
-			resize 90 30
-			expect 29
+			send 500g
+			expect 500
+			expect :
 			send C-z
 			expect Stopped
 			expect bash-
+			resize 90 30
 			send "stty -a | grep -o ' icanon'; fg" Enter
 			expect icanon
 			expect \\x1b[?1049h
@@ -96,7 +99,7 @@ for who in root user; do
 			expect 30 90
 		END
         tmux bash --norc --noprofile -i
-        status_is 5 "$how less: Ctrl-Z, fg, a new size and q, and the terminal is as before"
+        status_is 5 "$how less: Ctrl-Z, a new size, fg and q, and the terminal is as before"
 
         # The terminal goes: SIGHUP to the foreground, whoever that is.
         for command in "sh -c 'echo re\"\"ady; exec cat'" "bash --norc --noprofile -i -c 'echo re\"\"ady; exec bash --norc --noprofile -i'"; do

@@ -5,7 +5,7 @@
 
 Each line of the script is an order: `expect TEXT` (read what the pane gets until TEXT is there, after what was expected before; \\x1b and the like are understood), `send KEY...`
 (tmux's send-keys: `'some text' Enter`, `C-c`), `resize COLUMNS ROWS`, `screen TEXT` (the screen, as it is now, has it), `unscreen TEXT` (it has not),
-`close FILE` (the pane is closed; the process whose number is in FILE and its parent end). At the script's end the command's is awaited.
+`close FILE` (the last; the command was the pane's first process, and the pane is closed; the process whose number is in FILE and its parent end). At the script's end the command's is awaited.
 What the pane got is printed; the exit status is the command's, or 99 when an order could not be followed.
 """
 import os
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-DEADLINE = 4
+DEADLINE = 20
 folder = tempfile.TemporaryDirectory()
 server = ["tmux", "-S", folder.name + "/socket", "-f", "/dev/null"]
 
@@ -33,13 +33,12 @@ def ended(pidfd):
 class Pane:
     """What the pane gets, by a pipe that tmux feeds. The command starts when the pipe is laid."""
 
-    def __init__(self, command):
+    def __init__(self, command, leads):
         self.seen, self.at = "", 0
         pipe = folder.name + "/pipe"
         os.mkfifo(pipe)
-        tmux("set-option", "-g", "remain-on-exit", "on", ";", "set-hook", "-g", "pane-died", "wait-for -S ended", ";",
-             "new-session", "-d", "-x", "80", "-y", "24",
-             "tmux wait-for start; exec " + shlex.join(command))
+        tmux("set-option", "-g", "default-shell", "/bin/sh", ";", "new-session", "-d", "-x", "80", "-y", "24",
+             "tmux wait-for start; " + ("exec " if leads else "") + shlex.join(command) + "; echo pane-status=$?.; tmux wait-for never")
         # For both directions, so that the open waits for nobody.
         self.pipe = os.open(pipe, os.O_RDWR)
         tmux("pipe-pane", f"exec cat >{pipe}")
@@ -65,7 +64,8 @@ def close(file):
 
 
 script, line, status = sys.stdin.read().splitlines(), "", None
-pane = Pane(sys.argv[1:])
+leads = script[-1].startswith("close")
+pane = Pane(sys.argv[1:], leads)
 tmux_server = os.pidfd_open(int(tmux("display-message", "-p", "#{pid}")))
 try:
     for line in script:
@@ -87,8 +87,10 @@ try:
             raise ValueError(line)
     if status is None:
         line = "the end"
-        tmux("wait-for", "ended")
-        status = int(tmux("display-message", "-p", "#{pane_dead_status}"))
+        pane.expect("pane-status=")
+        start = pane.at
+        pane.expect(".")
+        status = int(pane.seen[start : pane.at - 1])
 except (TimeoutError, subprocess.TimeoutExpired):
     print(f"[tmux.py: not so: {line}]")
     status = 99
