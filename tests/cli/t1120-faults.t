@@ -10,7 +10,7 @@ TEST_DEADLINE=$([ "${FAULTS:-}" = all ] && echo 3000 || echo 400)
 in_sandbox --root
 LIMIT=$([ "${FAULTS:-}" = all ] && echo 2900 || echo 380)
 faulter=$TOP/build/$(uname -m)/tests/lib/faulter
-[ -x "$faulter" ] || bail_out "the tracer is missing: make $(realpath --relative-to="$TOP" "$faulter")"
+[ -x "$faulter" ] || bail_out "the tracer is missing: make $(realpath -m --relative-to="$TOP" "$faulter")"
 
 quick=--quick
 if [ "${FAULTS:-}" = all ]; then quick=''; fi
