@@ -141,15 +141,36 @@ static int changed(pid_t pid, int how)
     return waitid(P_PID, (id_t)pid, &si, how | WNOHANG) == 0 && si.si_pid ? si.si_status : 0;
 }
 
-static void pass_on(pid_t pid, const siginfo_t *si)
+struct reaper {
+    pid_t pid; /* the command's */
+    int sync_fd;
+    unsigned stops; /* that the supervisor was told of */
+};
+
+static void tell_stop(struct reaper *r)
+{
+    int32_t sig = changed(r->pid, WSTOPPED);
+    if (sig && r->sync_fd > 0 && sync_send(r->sync_fd, SYNC_STOPPED, &sig, sizeof(sig), NULL, 0) == 0)
+        r->stops++;
+}
+
+/* Is this the end of a stop that has ended already? */
+static bool out_of_date(struct reaper *r, const siginfo_t *si)
+{
+    int value = si->si_value.sival_int;
+    if (si->si_signo != SIGCONT || si->si_code != SI_QUEUE ||
+        (value & ~COMMAND_RESUME_NUMBER) != COMMAND_RESUME)
+        return false;
+    tell_stop(r); /* its SIGCHLD may be on its way */
+    return (unsigned)(value & COMMAND_RESUME_NUMBER) != (r->stops & COMMAND_RESUME_NUMBER) ||
+           changed(r->pid, WCONTINUED);
+}
+
+static void pass_on(struct reaper *r, const siginfo_t *si)
 {
     int sig = si->si_signo;
-    if (si->si_code > 0 || sig == SIGPIPE || sig == SIGURG)
-        return;
-    bool resume = sig == SIGCONT && si->si_code == SI_QUEUE && si->si_value.sival_int == COMMAND_RESUME;
-    if (resume && changed(pid, WCONTINUED))
-        return;
-    kill(pid, sig);
+    if (si->si_code <= 0 && sig != SIGPIPE && sig != SIGURG && !out_of_date(r, si))
+        kill(r->pid, sig);
 }
 
 /*
@@ -194,20 +215,19 @@ int command_reap(const struct command *c)
     fd_close(&done);
     if (c->sync_fd > 0)
         fd_set_nonblock(c->sync_fd, true);
+    struct reaper r = {.pid = pid, .sync_fd = c->sync_fd};
     for (;;) {
         siginfo_t si;
         int sig = sigwaitinfo(&all, &si);
         if (sig < 0)
             continue;
         if (sig != SIGCHLD) {
-            pass_on(pid, &si);
+            pass_on(&r, &si);
             continue;
         }
         int status;
         if (reap(pid, &status))
             return proc_exit_code(status, c->style);
-        int32_t stopped = changed(pid, WSTOPPED);
-        if (stopped && c->sync_fd > 0)
-            sync_send(c->sync_fd, SYNC_STOPPED, &stopped, sizeof(stopped), NULL, 0);
+        tell_stop(&r);
     }
 }

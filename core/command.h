@@ -41,8 +41,11 @@ struct command {
  */
 _Noreturn void command_exec(const struct command *c);
 
-/* The value (sigqueue(3)) of a SIGCONT to the reaper that the command may have got already: it is for a stopped command alone. */
-enum { COMMAND_RESUME = 0x72657375 };
+/*
+ * The value (sigqueue(3)) of a SIGCONT to the reaper that ends the stop of that number (of SYNC_STOPPED messages, from 1 on). The
+ * command may have got a SIGCONT of the shell's already, or even have been stopped anew since: then it is out of date.
+ */
+enum { COMMAND_RESUME = 0x72650000, COMMAND_RESUME_NUMBER = 0xffff };
 
 /**
  * command_reap - be the init of a pid namespace: start the command, forward signals, reap orphans

@@ -251,6 +251,7 @@ static void running_message(struct instance *in, const struct sync_in *msg)
         detach_ready(in);
     } else if (msg->msg == SYNC_STOPPED && msg->len == sizeof(sig)) {
         memcpy(&sig, msg->payload, sizeof(sig));
+        in->stops++;
         instance_command_stopped(in, sig);
     }
 }

@@ -50,6 +50,7 @@ struct instance {
     /* terminal, see net/instance_signals.c */
     bool foreground;    /* at the start, or when we were continued: our group's turn on the terminal */
     bool continued;     /* after a stop of ours; the SIGCONT has not been read yet */
+    unsigned stops;     /* that the reaper told us of */
     pid_t inside_group; /* the foreground group when we stopped, if it was one of the command's; else 0 */
 };
 

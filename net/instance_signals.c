@@ -84,8 +84,13 @@ void instance_command_stopped(struct instance *in, int sig)
 static void resume_command(struct instance *in)
 {
     in->continued = false;
-    if (in->cfg->reaper)
-        pidfd_queue(in->child_pidfd, SIGCONT, COMMAND_RESUME);
+    if (in->cfg->reaper) {
+        pidfd_queue(in->child_pidfd, SIGCONT, COMMAND_RESUME | (int)(in->stops & COMMAND_RESUME_NUMBER));
+        return;
+    }
+    int sig = pidfd_stopped(in->child_pidfd);
+    if (sig) /* anew, after it had gone on */
+        instance_command_stopped(in, sig);
     else if (!pidfd_continued(in->child_pidfd))
         proc_signal(in->child_pidfd, in->child, SIGCONT);
 }
