@@ -138,7 +138,7 @@ demo:
 check:
 	$(Q)tests/setup check
 	$(Q)$(PARALLEL) all $(FAULTER) $(UNIT_S) $(UNIT_A) $(FUZZ_A)
-	$(Q)tests/run $(UNIT_S) $(UNIT_A) $(FUZZ_A) $(CLI) tests/lint/lint.t $(sort $(wildcard tests/build/*.t))
+	$(Q)tests/run $(UNIT_S) $(UNIT_A) $(FUZZ_A) tests/lint/lint.t $(sort $(wildcard tests/build/*.t)) $(CLI)
 
 check-asan:
 	$(Q)tests/setup check
