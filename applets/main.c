@@ -87,7 +87,7 @@ static int help(FILE *out)
           out);
     for (size_t i = 0; i < array_size(applets); i++) {
         const struct applet *a = applets[i];
-        fprintf(out, "  %-8s %s", a->name, a->summary);
+        fprintf(out, "  %-11s %s", a->name, a->summary);
         if (a->aliases)
             fprintf(out, " (%s)", a->aliases);
         fputc('\n', out);
