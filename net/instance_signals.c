@@ -40,12 +40,13 @@ bool instance_take_terminal(const struct instance *in)
     return in->foreground && tty_take_back();
 }
 
-/* The foreground group, if it is not ours but, as it was our turn, one of the command's. */
+/* The foreground group, if it is not ours or the shell's that called but, as it was our turn, one of the command's. */
 static pid_t group_inside(const struct instance *in)
 {
     fd_auto int tty = in->foreground ? tty_open() : -1;
     pid_t group = tty >= 0 ? tcgetpgrp(tty) : 0;
-    return group > 0 && group != getpgrp() ? group : 0;
+    bool outside = group == getpgrp() || group == getpgid(getppid()) || group == getsid(0);
+    return group > 0 && !outside ? group : 0;
 }
 
 static void stop(struct instance *in)
