@@ -24,8 +24,10 @@ for who in root user; do
         run env --ignore-signal=CHLD rootlet run $how sh -c 'exit 7'
         status_is 7 "SIGCHLD is ignored, run $how"
         err_is '' 'which does no harm'
+        run env --ignore-signal=CHLD grep SigIgn: /proc/self/status
+        bare=$stdout
         run env --ignore-signal=CHLD rootlet run $how grep SigIgn: /proc/self/status
-        out_like $'SigIgn:\t000000000001[08]' 'and the command finds it as it was'
+        out_is "$bare" 'and the command finds it as it was'
     done
     run env --ignore-signal rootlet run --pidns --net=slirp4netns --copy-up=/etc sh -c "$world; exit 7"
     status_is 7 'all signals are ignored'
