@@ -44,6 +44,7 @@ for who in root user; do
 			send 500g
 			expect 500
 			expect :
+			reads less
 			send C-z
 			expect Stopped
 			expect inner
@@ -85,6 +86,7 @@ for who in root user; do
 			send 500g
 			expect 500
 			expect :
+			reads less
 			send C-z
 			expect Stopped
 			expect bash-

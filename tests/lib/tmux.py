@@ -5,7 +5,8 @@
 
 Each line of the script is an order: `expect TEXT` (read what the pane gets until TEXT is there, after what was expected before; \\x1b and the like are understood), `send KEY...`
 (tmux's send-keys: `'some text' Enter`, `C-c`), `resize COLUMNS ROWS`, `screen TEXT` (the screen, as it is now, has it), `unscreen TEXT` (it has not),
-`close FILE` (the last; the command was the pane's first process, and the pane is closed; the process whose number is in FILE and its parent end). At the script's end the command's is awaited.
+`reads NAME`
+(a process of that name waits in read(2): a full-screen program that is between its prompt and its read may miss a signal), `close FILE` (the last; the command was the pane's first process, and the pane is closed; the process whose number is in FILE and its parent end). At the script's end the command's is awaited.
 What the pane got is printed; the exit status is the command's, or 99 when an order could not be followed.
 """
 import os
@@ -14,8 +15,10 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 
 DEADLINE = 20
+SYS_READ = {"x86_64": "0", "aarch64": "63"}[os.uname().machine]
 folder = tempfile.TemporaryDirectory()
 server = ["tmux", "-S", folder.name + "/socket", "-f", "/dev/null"]
 
@@ -52,6 +55,21 @@ class Pane:
         self.at = self.seen.find(text, self.at) + len(text)
 
 
+def is_reading(pid, name):
+    try:
+        with open(f"/proc/{pid}/comm") as comm, open(f"/proc/{pid}/syscall") as call:
+            return comm.read() == name + "\n" and call.read().split()[0] == SYS_READ
+    except OSError:
+        return False
+
+
+def reads(name):
+    end = time.monotonic() + DEADLINE
+    while not any(is_reading(pid, name) for pid in os.listdir("/proc") if pid.isdigit()):
+        if time.monotonic() > end:
+            raise TimeoutError
+
+
 def close(file):
     with open(file) as number:
         child = int(number.read())
@@ -80,6 +98,8 @@ try:
         elif order in ("screen", "unscreen"):
             if (text in tmux("capture-pane", "-p")) != (order == "screen"):
                 raise TimeoutError
+        elif order == "reads":
+            reads(text)
         elif order == "close":
             close(text)
             status = 0
