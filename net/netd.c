@@ -41,6 +41,7 @@
 
 enum {
     FRAMES_A_TURN = 64,
+    SOCKETS_A_FRAME = 16, /* a turn that looks at many sockets takes more frames, one for so many of them */
     MAX_FILES = 1 << 20,
     /* Places in the poll set. */
     AT_LOOP = 0,
@@ -113,7 +114,8 @@ static void from_guest(struct netd *n, size_t len)
 /* Take what is there, up to a turn's worth, so that sockets and API get theirs under a flood. */
 static void read_link(struct netd *n, short revents)
 {
-    for (int i = 0; i < FRAMES_A_TURN; i++) {
+    size_t most = FRAMES_A_TURN + stack_sockets(n->stack) / SOCKETS_A_FRAME;
+    for (size_t i = 0; i < most; i++) {
         ssize_t len = read(n->c->link_fd, n->frame, FRAME_MAX);
         if (len > 0) {
             from_guest(n, (size_t)len);
