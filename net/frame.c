@@ -128,6 +128,36 @@ enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *f
     }
 }
 
+bool frame_parse_tcp(const void *frame, size_t len, struct frame_tcp *ret)
+{
+    const unsigned char *f = frame, *ip = f + ETH_HLEN;
+    struct frame_tcp t = {.v6 = false};
+    size_t hdr;
+    if (len < ETH_HLEN + IP4_HDR)
+        return false;
+    if (get16(f + 12) == ETH_P_IP && ip[9] == IPPROTO_TCP && !(get16(ip + 6) & 0x1fff)) {
+        hdr = (size_t)(ip[0] & 15) * 4;
+        memcpy(&t.src.in, ip + 12, 4);
+        memcpy(&t.dst.in, ip + 16, 4);
+    } else if (get16(f + 12) == ETH_P_IPV6 && len >= ETH_HLEN + IP6_HDR && ip[6] == IPPROTO_TCP) {
+        t.v6 = true;
+        hdr = IP6_HDR;
+        memcpy(&t.src.in6, ip + 8, 16);
+        memcpy(&t.dst.in6, ip + 24, 16);
+    } else {
+        return false;
+    }
+    const unsigned char *tcp = ip + hdr;
+    if (hdr < IP4_HDR || ETH_HLEN + hdr + TCP_HDR > len)
+        return false;
+    t.src_port = get16(tcp);
+    t.dst_port = get16(tcp + 2);
+    t.seq = (uint32_t)get16(tcp + 4) << 16 | get16(tcp + 6);
+    t.flags = tcp[13];
+    *ret = t;
+    return true;
+}
+
 /* ---- DNS over TCP: one address and port in the place of another */
 
 static const unsigned char loopback4[4] = {127, 0, 0, 1};

@@ -40,6 +40,20 @@ struct frame_udp {
 enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len,
                                struct frame_udp *ret_udp);
 
+/* The head of a TCP segment; ports and sequence number in host order. */
+struct frame_tcp {
+    bool v6;
+    union {
+        struct in_addr in;
+        struct in6_addr in6;
+    } src, dst;
+    uint16_t src_port, dst_port;
+    uint32_t seq;
+    uint8_t flags; /* TH_SYN... of netinet/tcp.h */
+};
+/* frame_parse_tcp - false: it is no TCP segment whose header is in the first fragment, without extension headers before it. */
+bool frame_parse_tcp(const void *frame, size_t len, struct frame_tcp *ret);
+
 /**
  * frame_dnat - lead a FRAME_DNS_TCP segment to 127.0.0.1 (or ::1) and @port4 (@port6; host order) instead
  * Return: false when that family has no port (0): the segment is to be dropped.

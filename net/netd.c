@@ -87,7 +87,7 @@ static void to_link(const void *frame, size_t len, void *arg)
     ssize_t r;
     if (n->dns_tcp && frame_from_loopback(frame, len) && len <= FRAME_MAX) {
         memcpy(n->out, frame, len);
-        frame_snat(&n->c->plan, n->out, len, dns_tcp_port(n->dns_tcp, false), dns_tcp_port(n->dns_tcp, true));
+        dns_tcp_output(n->dns_tcp, n->out, len);
         frame = n->out;
     }
     do
@@ -103,10 +103,7 @@ static void from_guest(struct netd *n, size_t len)
     switch (frame_check(&n->c->plan, n->dns, n->frame, len, &u)) {
     case FRAME_PASS: stack_input(n->stack, n->frame, len); break;
     case FRAME_DNS: dns_query(n->dns, &u); break;
-    case FRAME_DNS_TCP:
-        if (frame_dnat(n->frame, len, dns_tcp_port(n->dns_tcp, false), dns_tcp_port(n->dns_tcp, true)))
-            stack_input(n->stack, n->frame, len);
-        break;
+    case FRAME_DNS_TCP: dns_tcp_input(n->dns_tcp, n->frame, len); break;
     case FRAME_DROP: break;
     }
 }
@@ -256,7 +253,7 @@ static int start_dns(struct netd *n, const struct resolv *host)
     if (r < 0)
         return log_errno(r, "cannot start the DNS forwarder");
     dns_set_servers(n->dns, host);
-    r = dns_tcp_new(n->loop, n->dns, &n->dns_tcp);
+    r = dns_tcp_new(n->loop, n->dns, n->stack, &c->plan, &n->dns_tcp);
     return r < 0 ? log_errno(r, "cannot start the DNS forwarder for TCP") : 0;
 }
 
