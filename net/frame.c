@@ -74,9 +74,9 @@ static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsig
     size_t hdr = (size_t)(ip[0] & 15) * 4, total = get16(ip + 2);
     if (hdr < IP4_HDR || hdr > total || total > len || forbidden4(ip + 16))
         return FRAME_DROP;
+    if (get16(ip + 6) & 0x3fff)
+        return fold(sum(0, ip, hdr)) == 0xffff ? FRAME_FRAGMENT : FRAME_DROP;
     if (!dns || memcmp(ip + 16, &p->dns, 4) || hdr + UDP_HDR > total || get16(ip + hdr + 2) != DNS_PORT)
-        return FRAME_PASS;
-    if (get16(ip + 6) & 0x3fff) /* a fragment: no resolver's client sends any */
         return FRAME_PASS;
     if (ip[9] == IPPROTO_TCP)
         return hdr + TCP_HDR <= total ? FRAME_DNS_TCP : FRAME_DROP;

@@ -14,10 +14,11 @@
 enum { FRAME_MAX = 65536 + 64 }; /* a whole IP packet with its Ethernet header */
 
 enum frame_verdict {
-    FRAME_DROP,    /* no business of ours, malformed, or for a loopback or unspecified address */
-    FRAME_PASS,    /* for the stack */
-    FRAME_DNS,     /* a whole, well-formed UDP datagram for the plan's DNS server */
-    FRAME_DNS_TCP, /* a TCP segment for port 53 of the DNS server */
+    FRAME_DROP,     /* no business of ours, malformed, or for a loopback or unspecified address */
+    FRAME_PASS,     /* for the stack */
+    FRAME_FRAGMENT, /* a piece of an IPv4 packet, to be put together first (net/fragment.h) */
+    FRAME_DNS,      /* a whole, well-formed UDP datagram for the plan's DNS server */
+    FRAME_DNS_TCP,  /* a TCP segment for port 53 of the DNS server */
 };
 
 /* A UDP datagram in a frame; addresses in network order, ports in host order. */

@@ -31,6 +31,7 @@
 
 #include "core/fd.h"
 #include "core/log.h"
+#include "net/neighbor.h"
 
 enum {
     FEW = 16,      /* so many are polled as they are */
@@ -71,6 +72,7 @@ struct stack {
     size_t n_half_open, cap_half_open;
     unsigned open[N_KINDS];
     int opened; /* by the present stack_input(): a TCP socket; -1: none */
+    struct neighbor neighbor;
     struct rlimit files;
     rlim_t max_all; /* sockets of all kinds */
 };
@@ -347,6 +349,10 @@ void stack_input(struct stack *s, const void *frame, size_t len)
         return;
     enum kind k = frame_kind(frame, len);
     bool full = k != KIND_NONE && is_full(s, k);
+    unsigned char hint[NEIGHBOR_FRAME];
+    size_t hint_len = neighbor_learn(&s->neighbor, frame, len, hint);
+    if (hint_len)
+        slirp_input(s->slirp, hint, (int)hint_len);
     s->opened = -1;
     if (full)
         forbid_sockets(s, true);
