@@ -71,7 +71,8 @@ struct stack {
     int *half_open;      /* this turn's sockets that connect, the newest first */
     size_t n_half_open, cap_half_open;
     unsigned open[N_KINDS];
-    int opened; /* by the present stack_input(): a TCP socket; -1: none */
+    enum kind input; /* of the present stack_input() */
+    int opened;      /* by the present stack_input(): a TCP socket; -1: none */
     struct neighbor neighbor;
     struct rlimit files;
     rlim_t max_all; /* sockets of all kinds */
@@ -179,8 +180,11 @@ static struct slot *slot_of(struct stack *s, int fd)
     return &s->slots[fd];
 }
 
-static enum kind kind_of(int fd)
+/* An echo request's is one whatever its protocol: without ping sockets libslirp tries the host's UDP echo port. */
+static enum kind kind_of(const struct stack *s, int fd)
 {
+    if (s->input == KIND_ICMP)
+        return KIND_ICMP;
     int protocol = 0;
     socklen_t len = sizeof(protocol);
     getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
@@ -194,7 +198,7 @@ static void fd_opened(int fd, void *opaque)
     struct slot *slot = fd >= 0 ? slot_of(s, fd) : NULL;
     if (!slot)
         return;
-    *slot = (struct slot){.kind = kind_of(fd)};
+    *slot = (struct slot){.kind = kind_of(s, fd)};
     s->open[slot->kind]++;
     if (slot->kind == KIND_TCP)
         s->opened = fd;
@@ -354,9 +358,11 @@ void stack_input(struct stack *s, const void *frame, size_t len)
     if (hint_len)
         slirp_input(s->slirp, hint, (int)hint_len);
     s->opened = -1;
+    s->input = k;
     if (full)
         forbid_sockets(s, true);
     slirp_input(s->slirp, frame, (int)len);
+    s->input = KIND_NONE;
     if (full)
         forbid_sockets(s, false);
 }

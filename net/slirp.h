@@ -33,7 +33,7 @@ struct stack_config {
 enum {
     STACK_MAX_TCP = 16384,
     STACK_MAX_UDP = 16384,
-    STACK_MAX_ICMP = 256,       /* echo requests without an answer yet */
+    STACK_MAX_ICMP = 1024,      /* echo requests without an answer yet */
     STACK_MAX_HALF_OPEN = 4096, /* connections that nobody has answered yet; the oldest give way */
 };
 

@@ -6,7 +6,8 @@
 . "$(dirname "$0")/../lib/netd.sh"
 in_sandbox --root
 
-for who in root user; do
+for way in "${ways[@]}"; do
+    choose "$way"
     api=/tmp/$([ $who = root ] && echo root || echo tester)/api
     hold
     start_netd netd -c --api-socket=$api $target tap0
