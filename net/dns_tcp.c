@@ -253,11 +253,15 @@ static int begin(struct dns_tcp *t, struct session *s, void *frame, size_t len)
 {
     struct pending *p;
     socklen_t size = sizeof(p->awaited);
-    if (t->n_pending + relay_count(t->relay) >= DNS_TCP_MAX)
-        return -EBUSY;
     fd_auto int fd = listen_once(s->v6, &s->port);
     if (fd < 0)
         return fd;
+    if (t->n_pending + relay_count(t->relay) >= DNS_TCP_MAX) {
+        fd_close(&fd); /* a port where nobody listens: the stack refuses for us */
+        frame_dnat(frame, len, s->port, s->port);
+        stack_input(t->stack, frame, len);
+        return 0;
+    }
     int r = pending_new(t, fd, &p);
     if (r < 0)
         return r;

@@ -12,7 +12,7 @@
 #include "net/slirp.h"
 
 enum {
-    DNS_TCP_MAX = 128,       /* connections at a time; one more is reset */
+    DNS_TCP_MAX = 128,       /* connections at a time; one more is refused */
     DNS_TCP_IDLE_MS = 30000, /* nothing said for so long: reset (RFC 7766, section 6.2.3: seconds) */
 };
 

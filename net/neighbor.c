@@ -63,12 +63,27 @@ static size_t advertisement(const unsigned char *mac, const unsigned char *ip, u
     return ETH_HLEN + IP6_HDR + NA_LEN;
 }
 
+static bool is_arp(const unsigned char *f, size_t len)
+{
+    return len >= ETH_HLEN && get16(f + 12) == ETH_P_ARP;
+}
+
+/* Router and neighbour solicitations and advertisements, redirects. */
+static bool is_ndp(const unsigned char *f, size_t len)
+{
+    const unsigned char *ip = f + ETH_HLEN;
+    return len > ETH_HLEN + IP6_HDR && get16(f + 12) == ETH_P_IPV6 && ip[6] == IPPROTO_ICMPV6 &&
+           ip[IP6_HDR] >= 133 && ip[IP6_HDR] <= 137;
+}
+
 size_t neighbor_learn(struct neighbor *n, const void *frame, size_t len, unsigned char buf[NEIGHBOR_FRAME])
 {
     static const unsigned char zero[16];
     const unsigned char *f = frame, *mac = f + 6, *ip;
     bool v6 = false;
     size_t size = 4;
+    if (is_ndp(frame, len))
+        return 0;
     if (len >= ETH_HLEN + IP4_HDR && get16(f + 12) == ETH_P_IP) {
         ip = f + ETH_HLEN + 12;
     } else if (len >= ETH_HLEN + IP6_HDR && get16(f + 12) == ETH_P_IPV6) {
@@ -76,15 +91,10 @@ size_t neighbor_learn(struct neighbor *n, const void *frame, size_t len, unsigne
         v6 = true;
         size = 16;
     } else {
-        n->last[0].valid = false; /* ARP: what it says may be wrong */
-        return 0;
-    }
-    if (v6 && f[ETH_HLEN + 6] == IPPROTO_ICMPV6) {
-        n->last[1].valid = false; /* NDP says it itself */
         return 0;
     }
     /* A multicast address, or none, is nobody's. */
-    if ((mac[0] & 1) || ip[0] == 0xff || (!v6 && ip[0] >= 0xe0) || !memcmp(ip, zero, size))
+    if ((mac[0] & 1) || (!v6 && ip[0] >= 0xe0) || (v6 && ip[0] == 0xff) || !memcmp(ip, zero, size))
         return 0;
     if (n->last[v6].valid && !memcmp(n->last[v6].mac, mac, 6) && !memcmp(n->last[v6].ip, ip, size))
         return 0;
@@ -92,4 +102,14 @@ size_t neighbor_learn(struct neighbor *n, const void *frame, size_t len, unsigne
     memcpy(n->last[v6].mac, mac, 6);
     memcpy(n->last[v6].ip, ip, size);
     return v6 ? advertisement(mac, ip, buf) : gratuitous_arp(mac, ip, buf);
+}
+
+size_t neighbor_insist(const struct neighbor *n, const void *frame, size_t len,
+                       unsigned char buf[NEIGHBOR_FRAME])
+{
+    if (n->last[0].valid && is_arp(frame, len))
+        return gratuitous_arp(n->last[0].mac, n->last[0].ip, buf);
+    if (n->last[1].valid && is_ndp(frame, len))
+        return advertisement(n->last[1].mac, n->last[1].ip, buf);
+    return 0;
 }

@@ -5,7 +5,8 @@
  * libslirp knows 16 neighbours of a family, never forgets a wrong address, and keeps packets for one that it does not know
  * for a second, all in one list that is walked for each packet.  So one forged ARP reply cuts a guest off until the guest
  * speaks ARP again by itself, and answers to forged addresses fill memory and time.  A packet's own frame says where
- * its answer has to go: the stack is told before it sees the packet, in its own terms (ARP, RFC 826; NDP, RFC 4861).
+ * its answer has to go: the stack is told before it sees the packet, in its own terms (ARP, RFC 826; NDP, RFC 4861), and
+ * once more after ARP or NDP of the guest, which may have said otherwise.
  */
 #pragma once
 #include <stdbool.h>
@@ -28,3 +29,6 @@ enum { NEIGHBOR_FRAME = 14 + 40 + 32 };
  * Return: the length of that, or 0: nothing to tell.
  */
 size_t neighbor_learn(struct neighbor *n, const void *frame, size_t len, unsigned char buf[NEIGHBOR_FRAME]);
+/* neighbor_insist - the same, for a frame that the stack has just seen. */
+size_t neighbor_insist(const struct neighbor *n, const void *frame, size_t len,
+                       unsigned char buf[NEIGHBOR_FRAME]);

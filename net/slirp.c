@@ -75,7 +75,9 @@ struct stack {
     int opened;      /* by the present stack_input(): a TCP socket; -1: none */
     struct neighbor neighbor;
     struct rlimit files;
-    rlim_t max_all; /* sockets of all kinds */
+    rlim_t max_all;       /* sockets of all kinds */
+    rlim_t kept[N_KINDS]; /* of these, for this kind alone */
+    size_t max_half_open;
 };
 
 /* One of libslirp's timers (it has one: router advertisements). */
@@ -293,6 +295,10 @@ int stack_new(const struct stack_config *c, struct stack **ret)
     }
     rlim_t quarter = s->files.rlim_cur / 4;
     s->max_all = s->files.rlim_cur - (quarter < RESERVE ? quarter : RESERVE);
+    s->kept[KIND_TCP] = s->max_all / 4 < max_sockets[KIND_TCP] ? s->max_all / 4 : max_sockets[KIND_TCP];
+    s->kept[KIND_UDP] = s->max_all / 8 < max_sockets[KIND_UDP] ? s->max_all / 8 : max_sockets[KIND_UDP];
+    /* Less than is kept: a flood of them and one of datagrams leave room for connections. */
+    s->max_half_open = s->max_all / 8 < STACK_MAX_HALF_OPEN ? s->max_all / 8 : STACK_MAX_HALF_OPEN;
     s->slirp = slirp_new(&cfg, &callbacks, s);
     if (!s->slirp) {
         fd_close(&s->epfd);
@@ -331,13 +337,13 @@ static enum kind frame_kind(const unsigned char *f, size_t len)
     }
 }
 
-/* Has the guest as many sockets as it may have? */
+/* Has the guest as many sockets of this kind as it may have? What is kept for another kind is not there for this one. */
 static bool is_full(const struct stack *s, enum kind k)
 {
-    rlim_t all = 0;
+    rlim_t taken = 0;
     for (size_t i = 0; i < N_KINDS; i++)
-        all += s->open[i];
-    return s->open[k] >= max_sockets[k] || all >= s->max_all;
+        taken += i == k || s->open[i] > s->kept[i] ? s->open[i] : s->kept[i];
+    return s->open[k] >= max_sockets[k] || taken >= s->max_all;
 }
 
 /* For what libslirp does meanwhile: it uses the sockets that it has, but can open none. */
@@ -365,6 +371,9 @@ void stack_input(struct stack *s, const void *frame, size_t len)
     s->input = KIND_NONE;
     if (full)
         forbid_sockets(s, false);
+    hint_len = neighbor_insist(&s->neighbor, frame, len, hint);
+    if (hint_len)
+        slirp_input(s->slirp, hint, (int)hint_len);
 }
 
 int stack_opened(const struct stack *s)
@@ -449,7 +458,7 @@ static int get_revents(int fd, void *opaque)
 static void limit_half_open(struct stack *s)
 {
     const struct sockaddr none = {.sa_family = AF_UNSPEC};
-    for (size_t i = STACK_MAX_HALF_OPEN; i < s->n_half_open; i++) {
+    for (size_t i = s->max_half_open; i < s->n_half_open; i++) {
         struct sockaddr_storage peer;
         socklen_t len = sizeof(peer);
         /* One that is connected waits for POLLOUT, too, when neither side takes data. */

@@ -29,7 +29,7 @@ struct stack_config {
     void *arg;
 };
 
-/* What the guest can have at a time; beyond it new ones fail, and those that are there go on. */
+/* What the guest can have at a time, less where the limit of open files is lower; beyond it new ones fail, and those that are there go on. */
 enum {
     STACK_MAX_TCP = 16384,
     STACK_MAX_UDP = 16384,

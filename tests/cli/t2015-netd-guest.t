@@ -6,6 +6,8 @@
 . "$(dirname "$0")/../lib/netd.sh"
 in_sandbox --root --ping
 
+# Addresses are to be good at once, and routers asked for.
+quick() { inside sh -c 'cd /proc/sys/net/ipv6/conf/default && echo 0 >accept_dad && echo 0 >router_solicitation_delay'; }
 has_address() { timeout "$LIMIT" nsenter --preserve-credentials -U -n -t "$target" -- sh -c 'until ip -6 -o addr show dev tap0 -tentative | grep -q "$1"; do :; done' x "$1"; }
 printf '#!/bin/sh\n[ "$1" != bound ] || echo "$ip/$mask router $router dns $dns server $serverid"\n' >/tmp/lease
 chmod 755 /tmp/lease
@@ -14,6 +16,7 @@ for way in "${all_ways[@]}"; do
     choose "$way"
     # --- a guest that finds out by itself
     hold
+    quick
     start_netd netd -6 --mtu=1400 --cidr=10.9.0.0/16 $target tap0
     inside ip link set tap0 up
     inside busybox udhcpc -i tap0 -n -q -f -t 5 -T 2 -s /tmp/lease
@@ -30,6 +33,7 @@ for way in "${all_ways[@]}"; do
 
     # --- without a DNS server none is named
     hold
+    quick
     start_netd netd -6 --disable-dns $target tap0
     inside ip link set tap0 up
     ok 'the interface has an address' has_address fe80::

@@ -49,16 +49,18 @@ static void test_neighbor(void)
     ok(!memcmp(hint + 14 + 40 + 8, f + 22, 16) && !memcmp(hint + 80, f + 6, 6) && good_sum(hint + 14, 72),
        "by an advertisement");
     is_int((int)neighbor_learn(&n, f, 60, hint), 0, "once");
-    frame("fd00::100", 1, 58);
-    is_int((int)neighbor_learn(&n, f, 60, hint), 0, "ICMPv6 speaks for itself");
-    frame("fd00::100", 1, 17);
-    is_int((int)neighbor_learn(&n, f, 60, hint), 86, "and after that it is said again");
-    frame("10.0.2.101", 2, 6);
-    is_int((int)neighbor_learn(&n, f, 60, hint), 0, "which is nothing to IPv4");
+    is_int((int)neighbor_insist(&n, f, 60, hint), 0, "after which there is nothing to insist on");
+    frame("fd00::100", 7, 58);
+    f[54] = 136;
+    is_int((int)neighbor_learn(&n, f, 60, hint), 0, "NDP is not believed");
+    is_int((int)neighbor_insist(&n, f, 60, hint), 86, "but contradicted");
+    ok(hint[85] == 1 && good_sum(hint + 14, 72), "with what is known");
+    f[54] = 128;
+    is_int((int)neighbor_learn(&n, f, 60, hint), 86, "an echo request is a packet as others are");
     f[13] = 6;
-    is_int((int)neighbor_learn(&n, f, 60, hint), 0, "but ARP is");
-    frame("10.0.2.101", 2, 6);
-    is_int((int)neighbor_learn(&n, f, 60, hint), 42, "so it is said again");
+    f[12] = 8;
+    is_int((int)neighbor_learn(&n, f, 60, hint), 0, "ARP is not believed");
+    is_int((int)neighbor_insist(&n, f, 60, hint), 42, "but contradicted");
     static const char *const nobody[] = {"0.0.0.0", "255.255.255.255", "224.0.0.1", "::", "ff02::1"};
     for (size_t i = 0; i < 5; i++) {
         frame(nobody[i], 1, 17);
