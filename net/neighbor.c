@@ -104,6 +104,11 @@ size_t neighbor_learn(struct neighbor *n, const void *frame, size_t len, unsigne
     return v6 ? advertisement(mac, ip, buf) : gratuitous_arp(mac, ip, buf);
 }
 
+bool neighbor_speaks(const void *frame, size_t len)
+{
+    return is_arp(frame, len) || is_ndp(frame, len);
+}
+
 size_t neighbor_insist(const struct neighbor *n, const void *frame, size_t len,
                        unsigned char buf[NEIGHBOR_FRAME])
 {

@@ -29,6 +29,8 @@ enum { NEIGHBOR_FRAME = 14 + 40 + 32 };
  * Return: the length of that, or 0: nothing to tell.
  */
 size_t neighbor_learn(struct neighbor *n, const void *frame, size_t len, unsigned char buf[NEIGHBOR_FRAME]);
+/* neighbor_speaks - is it ARP or NDP? */
+bool neighbor_speaks(const void *frame, size_t len);
 /* neighbor_insist - the same, for a frame that the stack has just seen. */
 size_t neighbor_insist(const struct neighbor *n, const void *frame, size_t len,
                        unsigned char buf[NEIGHBOR_FRAME]);

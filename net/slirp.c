@@ -74,6 +74,7 @@ struct stack {
     enum kind input; /* of the present stack_input() */
     int opened;      /* by the present stack_input(): a TCP socket; -1: none */
     struct neighbor neighbor;
+    bool news; /* of the guest's address: packets that waited for it can go, in slirp_pollfds_poll() */
     struct rlimit files;
     rlim_t max_all;       /* sockets of all kinds */
     rlim_t kept[N_KINDS]; /* of these, for this kind alone */
@@ -371,6 +372,7 @@ void stack_input(struct stack *s, const void *frame, size_t len)
     s->input = KIND_NONE;
     if (full)
         forbid_sockets(s, false);
+    s->news = s->news || hint_len || neighbor_speaks(frame, len);
     hint_len = neighbor_insist(&s->neighbor, frame, len, hint);
     if (hint_len)
         slirp_input(s->slirp, hint, (int)hint_len);
@@ -497,7 +499,8 @@ void stack_fill(struct stack *s, struct pollset *p, int *timeout_ms)
     s->turn++;
     s->n_wanted = s->n_half_open = s->n_direct = 0;
     slirp_pollfds_fill(s->slirp, &t, add_poll, s);
-    *timeout_ms = t > INT32_MAX ? -1 : (int)t;
+    *timeout_ms = s->news ? 0 : t > INT32_MAX ? -1 : (int)t;
+    s->news = false;
     limit_half_open(s);
     s->at = p->n;
     if (s->n_wanted > FEW && arm(s)) {
