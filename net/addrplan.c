@@ -128,9 +128,9 @@ int addrplan_set_cidr(struct addrplan *p, const char *cidr, struct reason *why)
         inet_ntop(AF_INET, &network, right, sizeof(right));
         return reason_set(why, -EINVAL, "'%s' is not a network address; use %s/%u", cidr, right, prefix);
     }
-    /* All addresses in use are at the beginning: that must not be "this network", loopback, multicast or above. */
+    /* All addresses in use are at the beginning: that must not be "this network", loopback or multicast. */
     uint32_t first = ntohl(network.s_addr);
-    if (first >> 24 == 0 || first >> 24 == 127 || first >= 0xe0000000u)
+    if (first >> 24 == 0 || first >> 24 == 127 || first >> 28 == 0xe)
         return reason_set(why, -EINVAL,
                           "'%s' is no network that hosts can live in; use a private one such as 10.0.2.0/24",
                           cidr);

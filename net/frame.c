@@ -74,9 +74,9 @@ static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsig
     size_t hdr = (size_t)(ip[0] & 15) * 4, total = get16(ip + 2);
     if (hdr < IP4_HDR || hdr > total || total > len || forbidden4(ip + 16))
         return FRAME_DROP;
+    if (get16(ip + 6) & 0x3fff)
+        return fold(sum(0, ip, hdr)) == 0xffff ? FRAME_FRAGMENT : FRAME_DROP;
     if (!dns || memcmp(ip + 16, &p->dns, 4) || hdr + UDP_HDR > total || get16(ip + hdr + 2) != DNS_PORT)
-        return FRAME_PASS;
-    if (get16(ip + 6) & 0x3fff) /* a fragment: no resolver's client sends any */
         return FRAME_PASS;
     if (ip[9] == IPPROTO_TCP)
         return hdr + TCP_HDR <= total ? FRAME_DNS_TCP : FRAME_DROP;
@@ -126,6 +126,36 @@ enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *f
     case ETH_P_IPV6: return check6(p, dns, f + ETH_HLEN, len - ETH_HLEN, ret_udp);
     default: return FRAME_DROP;
     }
+}
+
+bool frame_parse_tcp(const void *frame, size_t len, struct frame_tcp *ret)
+{
+    const unsigned char *f = frame, *ip = f + ETH_HLEN;
+    struct frame_tcp t = {.v6 = false};
+    size_t hdr;
+    if (len < ETH_HLEN + IP4_HDR)
+        return false;
+    if (get16(f + 12) == ETH_P_IP && ip[9] == IPPROTO_TCP && !(get16(ip + 6) & 0x1fff)) {
+        hdr = (size_t)(ip[0] & 15) * 4;
+        memcpy(&t.src.in, ip + 12, 4);
+        memcpy(&t.dst.in, ip + 16, 4);
+    } else if (get16(f + 12) == ETH_P_IPV6 && len >= ETH_HLEN + IP6_HDR && ip[6] == IPPROTO_TCP) {
+        t.v6 = true;
+        hdr = IP6_HDR;
+        memcpy(&t.src.in6, ip + 8, 16);
+        memcpy(&t.dst.in6, ip + 24, 16);
+    } else {
+        return false;
+    }
+    const unsigned char *tcp = ip + hdr;
+    if (hdr < IP4_HDR || ETH_HLEN + hdr + TCP_HDR > len)
+        return false;
+    t.src_port = get16(tcp);
+    t.dst_port = get16(tcp + 2);
+    t.seq = (uint32_t)get16(tcp + 4) << 16 | get16(tcp + 6);
+    t.flags = tcp[13];
+    *ret = t;
+    return true;
 }
 
 /* ---- DNS over TCP: one address and port in the place of another */

@@ -14,10 +14,11 @@
 enum { FRAME_MAX = 65536 + 64 }; /* a whole IP packet with its Ethernet header */
 
 enum frame_verdict {
-    FRAME_DROP,    /* no business of ours, malformed, or for a loopback or unspecified address */
-    FRAME_PASS,    /* for the stack */
-    FRAME_DNS,     /* a whole, well-formed UDP datagram for the plan's DNS server */
-    FRAME_DNS_TCP, /* a TCP segment for port 53 of the DNS server */
+    FRAME_DROP,     /* no business of ours, malformed, or for a loopback or unspecified address */
+    FRAME_PASS,     /* for the stack */
+    FRAME_FRAGMENT, /* a piece of an IPv4 packet, to be put together first (net/fragment.h) */
+    FRAME_DNS,      /* a whole, well-formed UDP datagram for the plan's DNS server */
+    FRAME_DNS_TCP,  /* a TCP segment for port 53 of the DNS server */
 };
 
 /* A UDP datagram in a frame; addresses in network order, ports in host order. */
@@ -39,6 +40,20 @@ struct frame_udp {
  */
 enum frame_verdict frame_check(const struct addrplan *p, bool dns, const void *frame, size_t len,
                                struct frame_udp *ret_udp);
+
+/* The head of a TCP segment; ports and sequence number in host order. */
+struct frame_tcp {
+    bool v6;
+    union {
+        struct in_addr in;
+        struct in6_addr in6;
+    } src, dst;
+    uint16_t src_port, dst_port;
+    uint32_t seq;
+    uint8_t flags; /* TH_SYN... of netinet/tcp.h */
+};
+/* frame_parse_tcp - false: it is no TCP segment whose header is in the first fragment, without extension headers before it. */
+bool frame_parse_tcp(const void *frame, size_t len, struct frame_tcp *ret);
 
 /**
  * frame_dnat - lead a FRAME_DNS_TCP segment to 127.0.0.1 (or ::1) and @port4 (@port6; host order) instead

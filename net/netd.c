@@ -32,15 +32,18 @@
 #include "core/sync.h"
 #include "net/dns.h"
 #include "net/dns_tcp.h"
+#include "net/fragment.h"
 #include "net/frame.h"
 #include "net/netd_api.h"
 #include "net/netd_sandbox.h"
+#include "net/ra.h"
 #include "net/resolv.h"
 #include "net/resolv_watch.h"
 #include "net/slirp.h"
 
 enum {
     FRAMES_A_TURN = 64,
+    SOCKETS_A_FRAME = 16, /* a turn that looks at many sockets takes more frames, one for so many of them */
     MAX_FILES = 1 << 20,
     /* Places in the poll set. */
     AT_LOOP = 0,
@@ -53,6 +56,7 @@ struct netd {
     struct stack *stack;
     struct dns *dns; /* NULL: --disable-dns */
     struct dns_tcp *dns_tcp;
+    struct fragments *fragments;
     struct netd_api *api;
     struct watch exit, sync, resolv, signals;
     int resolv_inotify; /* readable: resolv.conf is being changed, the new text will come; -1: not known */
@@ -86,7 +90,11 @@ static void to_link(const void *frame, size_t len, void *arg)
     ssize_t r;
     if (n->dns_tcp && frame_from_loopback(frame, len) && len <= FRAME_MAX) {
         memcpy(n->out, frame, len);
-        frame_snat(&n->c->plan, n->out, len, dns_tcp_port(n->dns_tcp, false), dns_tcp_port(n->dns_tcp, true));
+        dns_tcp_output(n->dns_tcp, n->out, len);
+        frame = n->out;
+    } else if (ra_is(frame, len) && len + RA_MORE <= FRAME_MAX) {
+        memcpy(n->out, frame, len);
+        len = ra_complete(&n->c->plan, n->dns, n->out, len);
         frame = n->out;
     }
     do
@@ -96,16 +104,21 @@ static void to_link(const void *frame, size_t len, void *arg)
         n->dropped++;
 }
 
-static void from_guest(struct netd *n, size_t len)
+static void from_guest(struct netd *n, unsigned char *frame, size_t len)
 {
     struct frame_udp u;
-    switch (frame_check(&n->c->plan, n->dns, n->frame, len, &u)) {
-    case FRAME_PASS: stack_input(n->stack, n->frame, len); break;
+    enum frame_verdict v = frame_check(&n->c->plan, n->dns, frame, len, &u);
+    if (v == FRAME_FRAGMENT) {
+        len = fragments_add(n->fragments, frame, len, &frame);
+        if (len == 0)
+            return;
+        v = frame_check(&n->c->plan, n->dns, frame, len, &u);
+    }
+    switch (v) {
+    case FRAME_PASS: stack_input(n->stack, frame, len); break;
     case FRAME_DNS: dns_query(n->dns, &u); break;
-    case FRAME_DNS_TCP:
-        if (frame_dnat(n->frame, len, dns_tcp_port(n->dns_tcp, false), dns_tcp_port(n->dns_tcp, true)))
-            stack_input(n->stack, n->frame, len);
-        break;
+    case FRAME_DNS_TCP: dns_tcp_input(n->dns_tcp, frame, len); break;
+    case FRAME_FRAGMENT:
     case FRAME_DROP: break;
     }
 }
@@ -113,10 +126,11 @@ static void from_guest(struct netd *n, size_t len)
 /* Take what is there, up to a turn's worth, so that sockets and API get theirs under a flood. */
 static void read_link(struct netd *n, short revents)
 {
-    for (int i = 0; i < FRAMES_A_TURN; i++) {
+    size_t most = FRAMES_A_TURN + stack_sockets(n->stack) / SOCKETS_A_FRAME;
+    for (size_t i = 0; i < most; i++) {
         ssize_t len = read(n->c->link_fd, n->frame, FRAME_MAX);
         if (len > 0) {
-            from_guest(n, (size_t)len);
+            from_guest(n, n->frame, (size_t)len);
             continue;
         }
         if ((len < 0 && errno == EINTR) ||
@@ -206,7 +220,8 @@ static int add_watches(struct netd *n)
     n->exit = (struct watch){.fd = c->exit_fd, .events = EPOLLRDHUP, .fn = exit_event, .what = "exit fd"};
     n->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = sync_event, .what = "supervisor"};
     int r = 0;
-    if (c->exit_fd >= 0 && (r = loop_add(n->loop, &n->exit)) < 0)
+    /* EPERM: a file or a device without events; poll(2) would never tell of its end either. */
+    if (c->exit_fd >= 0 && (r = loop_add(n->loop, &n->exit)) < 0 && r != -EPERM)
         return log_errno(r, "cannot watch exit fd %d (it must be a pipe or a socket)", c->exit_fd);
     if (c->sync_fd >= 0 && (r = loop_add(n->loop, &n->sync)) < 0)
         return log_errno(r, "cannot watch the supervisor's socket");
@@ -254,7 +269,7 @@ static int start_dns(struct netd *n, const struct resolv *host)
     if (r < 0)
         return log_errno(r, "cannot start the DNS forwarder");
     dns_set_servers(n->dns, host);
-    r = dns_tcp_new(n->loop, n->dns, &n->dns_tcp);
+    r = dns_tcp_new(n->loop, n->dns, n->stack, &c->plan, &n->dns_tcp);
     return r < 0 ? log_errno(r, "cannot start the DNS forwarder for TCP") : 0;
 }
 
@@ -265,7 +280,7 @@ static int set_up(struct netd *n)
     struct reason why = {""};
     n->frame = malloc(FRAME_MAX);
     n->out = malloc(FRAME_MAX);
-    if (!n->frame || !n->out)
+    if (!n->frame || !n->out || fragments_new(&n->fragments) < 0)
         return log_errno(-ENOMEM, "cannot start");
     int r = fd_set_nonblock(c->link_fd, true);
     if (r < 0)
@@ -336,6 +351,7 @@ static void clean_up(struct netd *n)
     dns_tcp_free(n->dns_tcp);
     dns_free(n->dns);
     stack_free(n->stack);
+    fragments_free(n->fragments);
     loop_free(n->loop);
     pollset_done(&n->set);
     fd_close(&n->resolv_inotify);

@@ -78,6 +78,7 @@ struct relay {
     struct relay *prev, *next;
     struct watch w[2];
     struct half half[2]; /* half[i]: from w[i] to w[!i] */
+    uint64_t moved;      /* when something was heard last; kept only when idle_ns is set */
 };
 _Static_assert(sizeof(struct relay) <= 256, "memory of an idle connection");
 
@@ -90,6 +91,8 @@ struct relay_engine {
     struct pipe_buf *pool;
     unsigned pipes, pooled;
     bool no_splice;
+    uint64_t idle_ns;
+    struct timer idle;
     unsigned char buf[BUFFER];
 };
 
@@ -378,6 +381,8 @@ static void on_event(struct relay *r, int i, uint32_t events)
 {
     bool broken = events & EPOLLERR, hung_up = events & EPOLLHUP;
     int err = 0;
+    if (r->e->idle_ns)
+        r->moved = now_ns();
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && r->half[i].state == HALF_OPEN)
         err = pump(r, i);
     if (err == 0 && !broken && (events & EPOLLOUT))
@@ -423,12 +428,33 @@ int relay_add(struct relay_engine *e, int a, int b)
         free(r);
         return err;
     }
+    r->moved = e->idle_ns ? now_ns() : 0;
     r->next = e->first;
     if (r->next)
         r->next->prev = r;
     e->first = r;
     e->count++;
+    if (e->idle_ns && !e->idle.armed)
+        loop_timer_set(e->l, &e->idle, e->idle_ns / 4);
     return 0;
+}
+
+static void end_idle(struct loop *l, struct timer *t)
+{
+    struct relay_engine *e = container_of(t, struct relay_engine, idle);
+    uint64_t now = now_ns();
+    for (struct relay *r = e->first, *next; r; r = next) {
+        next = r->next;
+        if (now - r->moved >= e->idle_ns)
+            end(r, true);
+    }
+    if (e->first)
+        loop_timer_set(l, t, e->idle_ns / 4);
+}
+
+void relay_idle(struct relay_engine *e, uint64_t ns)
+{
+    e->idle_ns = ns;
 }
 
 int relay_engine_new(struct loop *l, struct relay_engine **ret)
@@ -437,6 +463,7 @@ int relay_engine_new(struct loop *l, struct relay_engine **ret)
     if (!e)
         return -ENOMEM;
     e->l = l;
+    e->idle = (struct timer){.fn = end_idle, .what = "idle connections"};
     signal(SIGPIPE, SIG_IGN);
     *ret = e;
     return 0;
@@ -447,6 +474,7 @@ void relay_engine_free(struct relay_engine *e)
     if (!e)
         return;
     e->on_end = NULL;
+    loop_timer_del(e->l, &e->idle);
     while (e->first)
         end(e->first, true);
     while (e->pool) {

@@ -33,6 +33,11 @@ void relay_on_end(struct relay_engine *e, relay_end_fn *fn, void *arg);
 int relay_add(struct relay_engine *e, int a, int b);
 
 size_t relay_count(const struct relay_engine *e);
+/**
+ * relay_idle - end connections on which nothing has moved for @ns nanoseconds, by a reset; 0 (at first): never
+ * Looked at every @ns/4, so that the longest is 1.25 times as much.
+ */
+void relay_idle(struct relay_engine *e, uint64_t ns);
 /* relay_no_splice - copy through memory only, as where pipes are refused. */
 void relay_no_splice(struct relay_engine *e);
 /* tcp_reset - close *@fd (if it is none: nothing) so that the peer gets a RST, and set it to -1 (SO_LINGER 0, tcp(7)). */

@@ -6,6 +6,15 @@
  * It writes to sockets without MSG_NOSIGNAL: SIGPIPE has to be ignored by the process.  Its own DNS forwarding needs
  * /etc/resolv.conf, which a sandboxed process does not have: port 53 of the DNS address is taken out of the frames before.
  * It sends frames from inside any of its functions; send() must not call back.
+ *
+ * Each turn it names every socket it wants polled.  A few go into the owner's poll set as they are.  Many are kept in an
+ * epoll set, which costs a system call only for those whose wish has changed, and stands for them all in the poll set:
+ *
+ *      slirp_pollfds_fill ── fd, events ──> slot[fd] ── differs from what is armed ──> epoll_ctl
+ *      epoll_wait ── fd, events ──> slot[fd] ── wanted in this turn ──> slirp_pollfds_poll
+ *                                           └── not ──> taken out
+ *
+ * How much the guest can make this process hold is bounded here: sockets by kind, and connections that nobody answers.
  */
 #include "net/slirp.h"
 
@@ -13,18 +22,63 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <libslirp.h>
+#include <linux/if_ether.h>
 
 #include "core/fd.h"
 #include "core/log.h"
+#include "net/neighbor.h"
+
+enum {
+    FEW = 16,      /* so many are polled as they are */
+    RESERVE = 256, /* descriptors for the rest of the process, but never more than a quarter */
+};
+
+enum kind { KIND_NONE, KIND_TCP, KIND_UDP, KIND_ICMP, N_KINDS };
+static const unsigned max_sockets[N_KINDS] = {
+    [KIND_TCP] = STACK_MAX_TCP,
+    [KIND_UDP] = STACK_MAX_UDP,
+    [KIND_ICMP] = STACK_MAX_ICMP,
+};
+
+/* What is known of a descriptor that libslirp uses. */
+struct slot {
+    uint32_t turn;  /* in which it was wanted last */
+    short wanted;   /* events, then */
+    short armed;    /* events in the epoll set; 0: is not in it */
+    short ready;    /* events of this turn */
+    enum kind kind; /* KIND_NONE: not open, or a listener */
+};
 
 struct stack {
     Slirp *slirp;
     struct stack_config c;
     struct sockaddr_in outbound; /* libslirp keeps pointers to these */
     struct sockaddr_in6 outbound6;
-    struct pollset *filling;
-    const struct pollset *polled;
+    int epfd;
+    struct slot *slots; /* by descriptor */
+    size_t n_slots;
+    uint32_t turn;
+    int *wanted; /* this turn's descriptors, in libslirp's order */
+    size_t n_wanted, cap_wanted;
+    struct epoll_event *events; /* as many as wanted */
+    size_t cap_events;
+    size_t at, n_direct; /* where in the owner's poll set: one for the epoll set, or n_direct sockets */
+    int *half_open;      /* this turn's sockets that connect, the newest first */
+    size_t n_half_open, cap_half_open;
+    unsigned open[N_KINDS];
+    enum kind input; /* of the present stack_input() */
+    int opened;      /* by the present stack_input(): a TCP socket; -1: none */
+    struct neighbor neighbor;
+    bool news; /* of the guest's address: packets that waited for it can go, in slirp_pollfds_poll() */
+    struct rlimit files;
+    rlim_t max_all;       /* sockets of all kinds */
+    rlim_t kept[N_KINDS]; /* of these, for this kind alone */
+    size_t max_half_open;
 };
 
 /* One of libslirp's timers (it has one: router advertisements). */
@@ -113,12 +167,60 @@ static void timer_set(void *timer, int64_t expire_ms, void *opaque)
     loop_timer_set(s->c.loop, &st->t, left_ms > 0 ? (uint64_t)left_ms * 1000000u : 0);
 }
 
-/* The poll set is made anew each turn: nothing to register, nobody to wake. */
-static void ignore_fd(int fd, void *opaque)
+static struct slot *slot_of(struct stack *s, int fd)
 {
-    (void)fd;
-    (void)opaque;
+    if ((size_t)fd >= s->n_slots) {
+        size_t n = s->n_slots ? s->n_slots : 64;
+        while (n <= (size_t)fd)
+            n *= 2;
+        struct slot *slots = reallocarray(s->slots, n, sizeof(*slots));
+        if (!slots)
+            return NULL;
+        memset(slots + s->n_slots, 0, (n - s->n_slots) * sizeof(*slots));
+        s->slots = slots;
+        s->n_slots = n;
+    }
+    return &s->slots[fd];
 }
+
+/* An echo request's is one whatever its protocol: without ping sockets libslirp tries the host's UDP echo port. */
+static enum kind kind_of(const struct stack *s, int fd)
+{
+    if (s->input == KIND_ICMP)
+        return KIND_ICMP;
+    int protocol = 0;
+    socklen_t len = sizeof(protocol);
+    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+    return protocol == IPPROTO_TCP ? KIND_TCP : protocol == IPPROTO_UDP ? KIND_UDP : KIND_ICMP;
+}
+
+/* libslirp has opened a socket for the guest, or accepted one. */
+static void fd_opened(int fd, void *opaque)
+{
+    struct stack *s = opaque;
+    struct slot *slot = fd >= 0 ? slot_of(s, fd) : NULL;
+    if (!slot)
+        return;
+    *slot = (struct slot){.kind = kind_of(s, fd)};
+    s->open[slot->kind]++;
+    if (slot->kind == KIND_TCP)
+        s->opened = fd;
+}
+
+/* It closes one: the number may come again for another, which is in no epoll set. */
+static void fd_closed(int fd, void *opaque)
+{
+    struct stack *s = opaque;
+    if (fd < 0 || (size_t)fd >= s->n_slots)
+        return;
+    if (s->slots[fd].kind != KIND_NONE)
+        s->open[s->slots[fd].kind]--;
+    s->slots[fd] = (struct slot){.turn = 0};
+    if (s->opened == fd)
+        s->opened = -1;
+}
+
+/* It would like a turn: it gets one after whatever woke us. */
 
 static void notify(void *opaque)
 {
@@ -132,8 +234,8 @@ static const SlirpCb callbacks = {
     .timer_new = timer_make,
     .timer_free = timer_drop,
     .timer_mod = timer_set,
-    .register_poll_fd = ignore_fd,
-    .unregister_poll_fd = ignore_fd,
+    .register_poll_fd = fd_opened,
+    .unregister_poll_fd = fd_closed,
     .notify = notify,
 };
 
@@ -184,8 +286,23 @@ int stack_new(const struct stack_config *c, struct stack **ret)
     s->c.plan = NULL;
     s->c.outbound = NULL;
     s->c.outbound6 = NULL;
+    s->opened = -1;
+    s->epfd = epoll_create1(EPOLL_CLOEXEC);
+    if (s->epfd < 0 || getrlimit(RLIMIT_NOFILE, &s->files) < 0) {
+        int r = -errno;
+        fd_close(&s->epfd);
+        free(s);
+        return r;
+    }
+    rlim_t quarter = s->files.rlim_cur / 4;
+    s->max_all = s->files.rlim_cur - (quarter < RESERVE ? quarter : RESERVE);
+    s->kept[KIND_TCP] = s->max_all / 4 < max_sockets[KIND_TCP] ? s->max_all / 4 : max_sockets[KIND_TCP];
+    s->kept[KIND_UDP] = s->max_all / 8 < max_sockets[KIND_UDP] ? s->max_all / 8 : max_sockets[KIND_UDP];
+    /* Less than is kept: a flood of them and one of datagrams leave room for connections. */
+    s->max_half_open = s->max_all / 8 < STACK_MAX_HALF_OPEN ? s->max_all / 8 : STACK_MAX_HALF_OPEN;
     s->slirp = slirp_new(&cfg, &callbacks, s);
     if (!s->slirp) {
+        fd_close(&s->epfd);
         free(s);
         return -EINVAL;
     }
@@ -198,37 +315,130 @@ void stack_free(struct stack *s)
     if (!s)
         return;
     slirp_cleanup(s->slirp);
+    fd_close(&s->epfd);
+    free(s->slots);
+    free(s->wanted);
+    free(s->events);
+    free(s->half_open);
     free(s);
+}
+
+/* ---- frames */
+
+static enum kind frame_kind(const unsigned char *f, size_t len)
+{
+    unsigned type = len >= ETH_HLEN + 20 ? (unsigned)(f[12] << 8 | f[13]) : 0;
+    unsigned protocol = type == ETH_P_IP ? f[ETH_HLEN + 9] : type == ETH_P_IPV6 ? f[ETH_HLEN + 6] : 0;
+    switch (protocol) {
+    case IPPROTO_TCP: return KIND_TCP;
+    case IPPROTO_UDP: return KIND_UDP;
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6: return KIND_ICMP;
+    default: return KIND_NONE;
+    }
+}
+
+/* Has the guest as many sockets of this kind as it may have? What is kept for another kind is not there for this one. */
+static bool is_full(const struct stack *s, enum kind k)
+{
+    rlim_t taken = 0;
+    for (size_t i = 0; i < N_KINDS; i++)
+        taken += i == k || s->open[i] > s->kept[i] ? s->open[i] : s->kept[i];
+    return s->open[k] >= max_sockets[k] || taken >= s->max_all;
+}
+
+/* For what libslirp does meanwhile: it uses the sockets that it has, but can open none. */
+static void forbid_sockets(struct stack *s, bool forbid)
+{
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = s->files.rlim_max};
+    setrlimit(RLIMIT_NOFILE, forbid ? &none : &s->files);
 }
 
 void stack_input(struct stack *s, const void *frame, size_t len)
 {
-    if (len <= INT32_MAX)
-        slirp_input(s->slirp, frame, (int)len);
+    if (len > INT32_MAX)
+        return;
+    enum kind k = frame_kind(frame, len);
+    bool full = k != KIND_NONE && is_full(s, k);
+    unsigned char hint[NEIGHBOR_FRAME];
+    size_t hint_len = neighbor_learn(&s->neighbor, frame, len, hint);
+    if (hint_len)
+        slirp_input(s->slirp, hint, (int)hint_len);
+    s->opened = -1;
+    s->input = k;
+    if (full)
+        forbid_sockets(s, true);
+    slirp_input(s->slirp, frame, (int)len);
+    s->input = KIND_NONE;
+    if (full)
+        forbid_sockets(s, false);
+    s->news = s->news || hint_len || neighbor_speaks(frame, len);
+    hint_len = neighbor_insist(&s->neighbor, frame, len, hint);
+    if (hint_len)
+        slirp_input(s->slirp, hint, (int)hint_len);
+}
+
+int stack_opened(const struct stack *s)
+{
+    return s->opened;
 }
 
 /* ---- polling */
 
+_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI && POLLERR == EPOLLERR &&
+                   POLLHUP == EPOLLHUP,
+               "one set of numbers for both");
+
+static bool push(int **list, size_t *n, size_t *cap, int fd)
+{
+    if (*n == *cap) {
+        size_t more = *cap ? *cap * 2 : 64;
+        int *p = reallocarray(*list, more, sizeof(*p));
+        if (!p)
+            return false;
+        *list = p;
+        *cap = more;
+    }
+    (*list)[(*n)++] = fd;
+    return true;
+}
+
+static bool is_listener(int fd)
+{
+    int yes = 0;
+    socklen_t len = sizeof(yes);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &len) == 0 && yes;
+}
+
 static int add_poll(int fd, int events, void *opaque)
 {
     struct stack *s = opaque;
+    struct slot *slot = fd >= 0 ? slot_of(s, fd) : NULL;
     short e = 0;
     if (events & SLIRP_POLL_IN)
         e |= POLLIN;
     if (events & SLIRP_POLL_OUT)
         e |= POLLOUT;
     if (events & SLIRP_POLL_PRI)
-        e |= POLLPRI;
-    int i = pollset_add(s->filling, fd, e); /* POLLERR and POLLHUP always come */
-    return i < 0 ? -1 : i;
+        e |= POLLPRI; /* POLLERR and POLLHUP always come */
+    /* A published port's listener waits while the guest can have no more. */
+    if (!slot || (slot->kind == KIND_NONE && is_full(s, KIND_TCP) && is_listener(fd)) ||
+        !push(&s->wanted, &s->n_wanted, &s->cap_wanted, fd))
+        return -1;
+    slot->turn = s->turn;
+    slot->wanted = e;
+    slot->ready = 0;
+    if (e == POLLOUT && slot->kind == KIND_TCP)
+        push(&s->half_open, &s->n_half_open, &s->cap_half_open, fd);
+    return fd;
 }
 
-static int get_revents(int idx, void *opaque)
+static int get_revents(int fd, void *opaque)
 {
     const struct stack *s = opaque;
-    if (idx < 0 || (size_t)idx >= s->polled->n)
+    if (fd < 0 || (size_t)fd >= s->n_slots || s->slots[fd].turn != s->turn)
         return 0;
-    short e = s->polled->fds[idx].revents;
+    short e = s->slots[fd].ready;
     int r = 0;
     if (e & POLLIN)
         r |= SLIRP_POLL_IN;
@@ -243,20 +453,96 @@ static int get_revents(int idx, void *opaque)
     return r;
 }
 
+/*
+ * Too many connections wait for somebody to answer: the oldest give way, so that a flood of them keeps nobody from
+ * connecting to those who do answer.  libslirp sees them fail.
+ */
+static void limit_half_open(struct stack *s)
+{
+    const struct sockaddr none = {.sa_family = AF_UNSPEC};
+    for (size_t i = s->max_half_open; i < s->n_half_open; i++) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof(peer);
+        /* One that is connected waits for POLLOUT, too, when neither side takes data. */
+        if (getpeername(s->half_open[i], (struct sockaddr *)&peer, &len) < 0)
+            connect(s->half_open[i], &none, sizeof(none));
+    }
+}
+
+/* Make the epoll set what is wanted; what is in it and not wanted goes when it is in the way. */
+static bool arm(struct stack *s)
+{
+    for (size_t i = 0; i < s->n_wanted; i++) {
+        int fd = s->wanted[i];
+        struct slot *slot = &s->slots[fd];
+        /* Without events it is not armed in our books, so it has to be out of the set. */
+        struct epoll_event e = {.events = (uint32_t)slot->wanted, .data.fd = fd};
+        if (slot->armed == slot->wanted)
+            continue;
+        if (epoll_ctl(s->epfd, slot->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &e) < 0)
+            return false;
+        slot->armed = slot->wanted;
+    }
+    if (s->cap_events < s->n_wanted) {
+        struct epoll_event *p = reallocarray(s->events, s->n_wanted * 2, sizeof(*p));
+        if (!p)
+            return false;
+        s->events = p;
+        s->cap_events = s->n_wanted * 2;
+    }
+    return true;
+}
+
 void stack_fill(struct stack *s, struct pollset *p, int *timeout_ms)
 {
     uint32_t t = *timeout_ms < 0 ? UINT32_MAX : (uint32_t)*timeout_ms;
-    s->filling = p;
+    s->turn++;
+    s->n_wanted = s->n_half_open = s->n_direct = 0;
     slirp_pollfds_fill(s->slirp, &t, add_poll, s);
-    s->filling = NULL;
-    *timeout_ms = t > INT32_MAX ? -1 : (int)t;
+    *timeout_ms = s->news ? 0 : t > INT32_MAX ? -1 : (int)t;
+    s->news = false;
+    limit_half_open(s);
+    s->at = p->n;
+    if (s->n_wanted > FEW && arm(s)) {
+        pollset_add(p, s->epfd, POLLIN);
+        return;
+    }
+    for (; s->n_direct < s->n_wanted; s->n_direct++) {
+        int fd = s->wanted[s->n_direct];
+        if (pollset_add(p, fd, s->slots[fd].wanted) < 0)
+            break;
+    }
+}
+
+static void take_events(struct stack *s)
+{
+    int n = epoll_wait(s->epfd, s->events, (int)s->cap_events, 0);
+    for (int i = 0; i < n; i++) {
+        int fd = s->events[i].data.fd;
+        struct slot *slot = &s->slots[fd];
+        if (slot->turn == s->turn) {
+            slot->ready = (short)s->events[i].events;
+        } else {
+            epoll_ctl(s->epfd, EPOLL_CTL_DEL, fd, NULL);
+            slot->armed = 0;
+        }
+    }
 }
 
 void stack_polled(struct stack *s, const struct pollset *p, bool failed)
 {
-    s->polled = p;
+    if (!failed && s->n_direct) {
+        for (size_t i = 0; i < s->n_direct; i++)
+            s->slots[s->wanted[i]].ready = p->fds[s->at + i].revents;
+    } else if (!failed && s->at < p->n && p->fds[s->at].revents) {
+        take_events(s);
+    }
     slirp_pollfds_poll(s->slirp, failed, get_revents, s);
-    s->polled = NULL;
+}
+
+size_t stack_sockets(const struct stack *s)
+{
+    return s->n_wanted;
 }
 
 /* ---- forwards */

@@ -29,12 +29,24 @@ struct stack_config {
     void *arg;
 };
 
+/* What the guest can have at a time, less where the limit of open files is lower; beyond it new ones fail, and those that are there go on. */
+enum {
+    STACK_MAX_TCP = 16384,
+    STACK_MAX_UDP = 16384,
+    STACK_MAX_ICMP = 1024,      /* echo requests without an answer yet */
+    STACK_MAX_HALF_OPEN = 4096, /* connections that nobody has answered yet; the oldest give way */
+};
+
 /* stack_new - 0, -EINVAL (the MTU is outside 68..65521), -ENOMEM. */
 int stack_new(const struct stack_config *c, struct stack **ret);
 void stack_free(struct stack *s);
 
 /* stack_input - one Ethernet frame from the guest; anything may be in it. */
 void stack_input(struct stack *s, const void *frame, size_t len);
+/* stack_opened - the TCP socket that the last stack_input() opened towards the host's network, the stack's own; -1: none. */
+int stack_opened(const struct stack *s);
+/* stack_sockets - how many it wanted polled in this turn: what a turn costs grows with it. */
+size_t stack_sockets(const struct stack *s);
 
 /* A poll set that grows; entries the owner adds first keep their places. */
 struct pollset {

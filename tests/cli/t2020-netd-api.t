@@ -6,7 +6,8 @@
 . "$(dirname "$0")/../lib/netd.sh"
 in_sandbox --root
 
-for who in root user; do
+for way in "${ways[@]}"; do
+    choose "$way"
     api=/tmp/$([ $who = root ] && echo root || echo tester)/api
     hold
     start_netd netd -c --api-socket=$api $target tap0
@@ -113,6 +114,23 @@ for who in root user; do
     nok 'and leaves no socket' test -e $api
     run $client connect 127.0.0.1 8081
     out_is ECONNREFUSED 'and no forward'
+    finish holder
+done
+# The first thing that a guest hears of is a datagram, before netd knows where on the link the guest is.
+for way in "${ways[@]}"; do
+    choose "$way"
+    api=/tmp/$([ $who = root ] && echo root || echo tester)/api
+    hold
+    start_netd netd -c -6 --api-socket=$api $target tap0
+    launch server nsenter --preserve-credentials -U -n -t $target -- $servers echo:10.0.2.100:7 'echo:[fd00::100]:7'
+    request $api '{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":"127.0.0.1","host_port":8007,"guest_port":7}}'
+    run $client udp 127.0.0.1 8007 'the first datagram'
+    out_is 'the first datagram' "a datagram to a guest that has said nothing ($link)"
+    request $api '{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":"::1","host_port":8008,"guest_port":7}}'
+    run $client udp ::1 8008 'the first datagram'
+    out_is 'the first datagram' 'by IPv6'
+    finish server
+    finish netd
     finish holder
 done
 nothing_left 'nothing is left'

@@ -7,7 +7,8 @@
 in_sandbox --root
 
 resolv() { printf 'nameserver %s\n' "$@" >/etc/resolv.conf; }
-for who in root user; do
+for way in "${ways[@]}"; do
+    choose "$way"
     hold
     start_netd netd -c -6 --enable-sandbox --enable-seccomp $target tap0
     is "$ready" 1 'ready'
@@ -72,13 +73,13 @@ for who in root user; do
     out_is 203.0.113.80 'resolv.conf is a link'
     finish netd
     finish holder
-    run rootlet run --net=slirp4netns --copy-up=/etc sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
+    run rootlet run --net=slirp4netns --link=$link --copy-up=/etc sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
     out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'for run as well'
-    run rootlet run --net=slirp4netns --copy-up=/etc --copy-up=/run sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
+    run rootlet run --net=slirp4netns --link=$link --copy-up=/etc --copy-up=/run sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
     out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'whatever is copied up'
-    run rootlet run --net=slirp4netns sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
+    run rootlet run --net=slirp4netns --link=$link sh -c 'cat /etc/resolv.conf; curl -sS http://web.test/'
     out_like 'nameserver 10\.0\.2\.3.*hello from outside' 'or nothing'
-    launch box rootlet run --net=slirp4netns --copy-up=/etc sh -c "echo ready; read go; $client dns 10.0.2.3 who.test"
+    launch box rootlet run --net=slirp4netns --link=$link --copy-up=/etc sh -c "echo ready; read go; $client dns 10.0.2.3 who.test"
     resolv 203.0.113.80
     tell box go
     finish box

@@ -5,6 +5,9 @@
     client.py tcp ADDRESS PORT [TEXT]        send TEXT, end that side, print what comes back
     client.py udp ADDRESS PORT [TEXT]        send TEXT, print the answer
     client.py dns SERVER NAME [A|AAAA] [tcp] the addresses, sorted, one a line; or NXDOMAIN, or TRUNCATED
+    client.py dns SERVER NAME [A|AAAA] edns  the same over UDP, with room for an answer of 4096 bytes (RFC 6891)
+    client.py asks SERVER NAME COUNT [tcp]   so many queries, 64 on their way at a time, lost ones again: "COUNT answers"
+    client.py ra INTERFACE                   ask for a router advertisement; its options, one a line
     client.py unix PATH [TEXT]               like tcp; with TEXT "-", what comes in on standard input; with "--", nothing, and the side stays open
     client.py json EXPRESSION                standard input as `d`; prints the value of a Python expression
     client.py gone PID...                    wait until all of these processes are gone
@@ -78,6 +81,9 @@ def dns(server, name, kind="A", how="udp"):
     ident = random.randrange(65536)
     query = struct.pack(">HHHHHH", ident, 0x0100, 1, 0, 0, 0)
     query += b"".join(bytes((len(part),)) + part.encode() for part in name.split(".")) + b"\0" + struct.pack(">HH", number, 1)
+    end = len(query)
+    if how == "edns":
+        query = query[:11] + b"\1" + query[12:] + b"\0" + struct.pack(">HHIH", 41, 4096, 0, 0)
     sock = socket.socket(family(server), socket.SOCK_STREAM if how == "tcp" else socket.SOCK_DGRAM)
     sock.settimeout(DEADLINE)
     sock.connect((server, 53))
@@ -96,13 +102,67 @@ def dns(server, name, kind="A", how="udp"):
     if flags & 15:
         print({2: "SERVFAIL", 3: "NXDOMAIN"}.get(flags & 15, flags & 15))
         return
-    at, found = len(query), []
+    at, found = end, []
     for _ in range(count):
         size = struct.unpack_from(">H", reply, at + 10)[0]
         data = reply[at + 12:at + 12 + size]
         found.append(socket.inet_ntop(socket.AF_INET if kind == "A" else socket.AF_INET6, data))
         at += 12 + size
     print("\n".join(sorted(found)))
+
+
+def asks(server, name, count, how="udp"):
+    count = int(count)
+    question = b"".join(bytes((len(part),)) + part.encode() for part in name.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
+
+    def query(number):
+        return struct.pack(">HHHHHH", number & 0xFFFF, 0x0100, 1, 0, 0, 0) + question
+
+    if how == "tcp":  # each on a connection of its own
+        for number in range(count):
+            with socket.create_connection((server, 53), DEADLINE) as sock:
+                sock.sendall(struct.pack(">H", len(question) + 12) + query(number))
+                if exchange(sock, b"")[2:4] != struct.pack(">H", number & 0xFFFF):
+                    sys.exit("no answer")
+        print(f"{count} answers")
+        return
+    left, going = list(range(count)), {}
+    sock = socket.socket(family(server), socket.SOCK_DGRAM)
+    sock.connect((server, 53))
+    while left or going:
+        while left and len(going) < 64:
+            number = left.pop()
+            going[number & 0xFFFF] = number
+            sock.send(query(number))
+        if not select.select([sock], [], [], 1)[0]:
+            for number in going.values():
+                sock.send(query(number))
+            continue
+        going.pop(struct.unpack_from(">H", sock.recv(65536))[0], None)
+    print(f"{count} answers")
+
+
+def ra(interface):
+    index = socket.if_nametoindex(interface)
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    sock.settimeout(DEADLINE)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    sock.sendto(struct.pack(">BBHI", 133, 0, 0, 0), ("ff02::2", 0, 0, index))
+    data = b""
+    while data[:1] != b"\x86":
+        data = sock.recv(65536)
+    print(f"lifetime {struct.unpack_from('>H', data, 6)[0]}")
+    at = 16
+    while at < len(data):
+        kind, size = data[at], data[at + 1] * 8
+        if kind == 3:
+            print(f"prefix {socket.inet_ntop(socket.AF_INET6, data[at + 16:at + 32])}/{data[at + 2]}")
+        elif kind == 5:
+            print(f"mtu {struct.unpack_from('>I', data, at + 4)[0]}")
+        elif kind == 25:
+            print(f"rdnss {socket.inet_ntop(socket.AF_INET6, data[at + 8:at + 24])}")
+        at += size
 
 
 def unix(path, text=""):
@@ -147,7 +207,7 @@ def listen(*ports):
     sys.stdin.read()
 
 
-COMMANDS = {"connect": connect, "tcp": tcp, "udp": udp, "dns": dns, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
+COMMANDS = {"connect": connect, "tcp": tcp, "udp": udp, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
 try:
     COMMANDS[sys.argv[1]](*sys.argv[2:])
 except (OSError, struct.error, ValueError, LookupError, TypeError) as problem:

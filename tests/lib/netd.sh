@@ -2,6 +2,16 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # variables of tap.sh and for the tests
 
+# The ways in which the tests of netd are done: who starts it, and the kind of link. A test that is done once for each is done on both links.
+#     for way in "${ways[@]}"; do choose "$way"
+ways=('root tap' 'user packet')
+all_ways=('root tap' 'user tap' 'user packet' 'root packet')
+link=''
+choose() { read -r who link <<<"$1"; }
+
+# no_fast: the option that keeps TCP on libslirp's path, where netd has another one.
+no_fast() { if "$ROOTLET" netd --help | grep -q -- --tcp; then echo --tcp=slirp; fi; }
+
 # hold: a process in new user and network namespaces, its process id in $target. It ends with `finish holder`.
 hold() {
     launch holder unshare --user --map-root-user --net sh -c 'echo ready; exec cat'
@@ -21,7 +31,7 @@ start_netd() {
     rm -f "$fifo"
     mkfifo -m 666 "$fifo"
     # shellcheck disable=SC2016 # expanded by the inner shell
-    spawn "$name" bash -c 'exec 5>"$1" 6<&0 && shift && exec "$@"' x "$fifo" "$aliases/slirp4netns" --ready-fd=5 --exit-fd=6 "$@"
+    spawn "$name" bash -c 'exec 5>"$1" 6<&0 && shift && exec "$@"' x "$fifo" "$aliases/slirp4netns" --ready-fd=5 --exit-fd=6 ${link:+--link=$link} "$@"
     ready=$(timeout --foreground "$LIMIT" cat "$fifo")
 }
 

@@ -16,7 +16,7 @@ HTTP (one request a connection):
     POST or PUT      "SHA-256 LENGTH" of what was sent
 DNS:
     web.test         A 203.0.113.80, AAAA 2001:db8::80
-    big.test         A, 100 addresses: cut short over UDP, whole over TCP
+    big.test         A, 100 addresses: cut short over UDP, whole over TCP, or where the query has room for it (EDNS)
     who.test         A, the address that this server is bound to; 0.0.0.6 when that is an IPv6 address
     any other name   NXDOMAIN
 """
@@ -127,6 +127,8 @@ def dns_answer(query, limit, bound):
         records = ADDRESSES.get((name, kind), [])
     known = name == "who.test" or any(name == other for other, _ in ADDRESSES)
     answers = b"".join(struct.pack(">HHHIH", 0xC00C, kind, 1, 60, len(data)) + data for data in records)
+    if query[11] and limit == 512:
+        limit = struct.unpack_from(">H", query, at + 8)[0]
     flags = 0x8180 if known else 0x8183
     count = len(records)
     if 12 + len(question) + len(answers) > limit:

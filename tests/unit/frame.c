@@ -158,7 +158,36 @@ static void test_dns(void)
     }
     size_t len = packet(f, IPPROTO_UDP, "10.0.2.100", "10.0.2.3", 53, 33);
     f[20] = 0x20; /* more fragments */
-    is_int(check(f, len), FRAME_PASS, "a fragment is the stack's");
+    is_int(check(f, len), FRAME_DROP, "a fragment whose header's sum is wrong");
+    put(f + 24, 0);
+    put(f + 24, (uint16_t)~checksum(f + 14, 20, 0));
+    is_int(check(f, len), FRAME_FRAGMENT, "a fragment");
+    f[14 + 16] = 127;
+    is_int(check(f, len), FRAME_DROP, "none for a loopback address");
+}
+
+static void test_parse_tcp(void)
+{
+    unsigned char f[256];
+    struct frame_tcp t;
+    for (int i = 0; i < 2; i++) {
+        size_t len =
+            packet(f, IPPROTO_TCP, i ? "fd00::100" : "10.0.2.100", i ? "2001:db8::1" : "192.0.2.1", 443, 5);
+        unsigned char *tcp = f + 14 + (i ? 40 : 20);
+        put(tcp + 4, 0x1234);
+        put(tcp + 6, 0x5678);
+        tcp[13] = 0x02;
+        ok(frame_parse_tcp(f, len, &t), "a TCP segment");
+        ok(t.v6 == (i == 1) && t.dst_port == 443 && t.seq == 0x12345678 && t.flags == 2, "is read");
+        for (size_t n = 0; n < len - 5; n++)
+            if (!ok(!frame_parse_tcp(f, n, &t), "cut to %zu bytes it is none", n))
+                break;
+    }
+    packet(f, IPPROTO_UDP, "10.0.2.100", "192.0.2.1", 443, 50);
+    ok(!frame_parse_tcp(f, 100, &t), "a datagram is none");
+    packet(f, IPPROTO_TCP, "10.0.2.100", "192.0.2.1", 443, 50);
+    f[21] = 1;
+    ok(!frame_parse_tcp(f, 100, &t), "nor a later fragment");
 }
 
 static void test_dns_tcp(void)
@@ -201,6 +230,7 @@ int main(void)
     test_destinations();
     test_malformed();
     test_dns();
+    test_parse_tcp();
     test_dns_tcp();
     return done_testing();
 }
