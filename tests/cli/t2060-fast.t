@@ -1,6 +1,6 @@
 #!/bin/bash
 # --tcp=fast: outbound connections carried by the kernel do what they do on the host, from `run` and from netd, on both links.
-# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086,SC2154
+# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2046,SC2086,SC2154
 . "$(dirname "$0")/../lib/tap.sh"
 # shellcheck source=tests/lib/netd.sh
 . "$(dirname "$0")/../lib/netd.sh"
