@@ -239,7 +239,7 @@ static struct flow *flow_new(struct fast *f, const struct syn *s, enum fast_mark
 static void answer(struct flow *o)
 {
     if (o->state == FLOW_FAILED && o->held) {
-        release(o, NF_VERDICT_REPEAT, o->error);
+        release(o, NF_VERDICT_REPEAT, fast_mark_of(o->f->set->number, o->error));
         forget(o);
     }
 }
@@ -285,7 +285,7 @@ static int send_copy(const struct flow *o)
                        .msg_control = control.room,
                        .msg_controllen = sizeof(control.room)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    const uint32_t mark = o->how;
+    const uint32_t mark = fast_mark_of(o->f->set->number, o->how);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SO_MARK;
     c->cmsg_len = CMSG_LEN(sizeof(mark));

@@ -38,10 +38,8 @@
 const char *const tcp_path_names[] = {[TCP_AUTO] = "auto", [TCP_FAST] = "fast", [TCP_SLIRP] = "slirp", NULL};
 
 enum {
-    QUEUE_FIRST = 0x726c, /* "rl" in ASCII */
-    QUEUES = 16,          /* of other netds in the same namespace */
     PORT_FIRST = 4, /* with its even neighbours nobody's (IANA); no program is surprised that it is taken */
-    PORTS = 8,
+    PORTS = FAST_QUEUES,
     BACKLOG = 4096,
     LOOPBACK_IFINDEX = 1, /* include/linux/netdevice.h: in every namespace */
     TCP_FLAGS = 13,       /* their place in the header */
@@ -127,7 +125,7 @@ static void reject_rule(const struct rules *r, const char *chain, enum fast_mark
         [FAST_PROHIBITED - FAST_LOCAL] = NFT_REJECT_ICMPX_ADMIN_PROHIBITED,
     };
     struct nft_rule rule = nft_rule(r->b, r->t, chain);
-    is_meta(r->b, NFT_META_MARK, mark);
+    is_meta(r->b, NFT_META_MARK, fast_mark_of(r->number, mark));
     if (mark == FAST_REFUSED) {
         is_tcp(r->b);
         nft_reject_tcp(r->b);
@@ -154,7 +152,7 @@ static void last_chain(const struct rules *r, const char *chain, enum nf_hook ho
 static void forwarded_rule(const struct rules *r, const char *chain, enum nf_family family, const void *guest)
 {
     struct nft_rule rule = nft_rule(r->b, r->t, chain);
-    is_meta(r->b, NFT_META_MARK, FAST_FORWARDED);
+    is_meta(r->b, NFT_META_MARK, fast_mark_of(r->number, FAST_FORWARDED));
     is_family(r, family);
     nft_set_mark(r->b, 0);
     nft_dnat(r->b, family, guest, r->port);
@@ -166,7 +164,7 @@ static void nat_chain(const struct rules *r)
     static const char chain[] = "output-nat";
     nft_chain(r->b, r->t, chain, "nat", NF_HOOK_OUTPUT, PRIORITY_NAT);
     struct nft_rule rule = nft_rule(r->b, r->t, chain);
-    is_meta(r->b, NFT_META_MARK, FAST_LOCAL);
+    is_meta(r->b, NFT_META_MARK, fast_mark_of(r->number, FAST_LOCAL));
     nft_set_mark(r->b, 0);
     nft_redirect(r->b, r->port);
     nft_rule_end(r->b, rule);
@@ -250,8 +248,8 @@ static int open_queue(struct fast_set *s, struct reason *why)
                           "cannot open a netfilter socket: %s (is CONFIG_NETFILTER_NETLINK missing?)",
                           strerror(-fd));
     int r = -EBUSY;
-    for (unsigned i = 0; i < QUEUES && (r == -EBUSY || r == -EPERM); i++) {
-        s->number = (uint16_t)(QUEUE_FIRST + i);
+    for (unsigned i = 0; i < FAST_QUEUES && (r == -EBUSY || r == -EPERM); i++) {
+        s->number = (uint16_t)(FAST_QUEUE_FIRST + i);
         r = nfq_bind(fd, s->number, 1, 1, &kernel);
     }
     if (r < 0)
@@ -324,6 +322,7 @@ int fast_set_create(const struct addrplan *plan, const char *ifname, unsigned if
     int r = link_lo_up();
     if (r < 0)
         return reason_set(why, r, "cannot bring lo up: %s", strerror(-r));
+    link_congestion_control();
     r = open_queue(&s, why);
     if (r == 0)
         r = open_listeners(&s, plan->ipv6, why);

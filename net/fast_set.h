@@ -38,17 +38,28 @@ struct fast_message {
 };
 
 /*
- * Marks of packets ("rl" in ASCII in the upper half, so that nobody else's are met). They live for moments: on a SYN that netd
- * sends out anew until the rules have led it to the listener, and on one that the rules are to refuse.
+ * What marks of packets say. They live for moments: on a SYN that netd sends out anew until the rules have led it to the
+ * listener, and on one that the rules are to refuse.
  */
 enum fast_mark {
-    FAST_LOCAL = 0x726c0001, /* a SYN of this namespace */
-    FAST_FORWARDED,          /* a SYN of a container behind a bridge in it */
-    FAST_REFUSED,            /* answer: reset */
-    FAST_NO_NET,             /* answer: ICMP network, */
-    FAST_NO_HOST,            /* host unreachable, */
-    FAST_PROHIBITED,         /* administratively prohibited */
+    FAST_LOCAL = 1,  /* a SYN of this namespace */
+    FAST_FORWARDED,  /* a SYN of a container behind a bridge in it */
+    FAST_REFUSED,    /* answer: reset */
+    FAST_NO_NET,     /* answer: ICMP network, */
+    FAST_NO_HOST,    /* host unreachable, */
+    FAST_PROHIBITED, /* administratively prohibited */
 };
+
+enum {
+    FAST_QUEUE_FIRST = 0x726c, /* "rl" in ASCII */
+    FAST_QUEUES = 16,          /* as many netds may serve one namespace */
+};
+
+/* The mark itself: like nobody else's, and another one for each netd in the namespace. */
+static inline uint32_t fast_mark_of(uint16_t queue, enum fast_mark m)
+{
+    return 0x726c0000u | ((uint32_t)(queue - FAST_QUEUE_FIRST) % FAST_QUEUES) << 4 | (uint32_t)m;
+}
 
 /**
  * fast_set_create - rules and sockets in the CALLER's netns

@@ -39,6 +39,8 @@ connections() {
     there $tcp abort 203.0.113.80 9002
     hear aborts
     is "$line" ECONNRESET 'and a reset inside is one outside'
+    there $tcp reset 10.0.2.100 4
+    out_like '^ECONNRESET$' "the listener itself leads nowhere"
     there $tcp same-port 203.0.113.80 192.0.2.1 80
     out_is $'203.0.113.80 True HTTP/1.1 200 OK\n192.0.2.1 True HTTP/1.1 200 OK' 'two from one port'
     there $client connect 203.0.113.80 81
