@@ -107,9 +107,12 @@ def outcome(sock):
 
 
 def reset(address, port):
-    with connected(address, port) as sock:
-        sock.sendall(b"x")
-        print(outcome(sock))
+    try:
+        with connected(address, port) as sock:
+            sock.sendall(b"x")
+            print(outcome(sock))
+    except ConnectionResetError:  # so soon
+        print("ECONNRESET")
 
 
 def serve(address, port, handler):
