@@ -210,6 +210,7 @@ rm /tmp/$1
 ip link add v0 master br0 type veth peer name eth0 netns $box
 ip link set v0 up
 nsenter -t $box -n sh -ec 'ip link set lo up; ip link set eth0 up; ip addr add 172.30.0.2/24 dev eth0; ip route add default via 172.30.0.1'
+for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 1 >$file; done
 iptables -t nat -A POSTROUTING -s 172.30.0.0/24 ! -o br0 -j MASQUERADE
 iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
 iptables -A INPUT -i br0 -j DROP
