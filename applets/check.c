@@ -45,16 +45,27 @@ static const struct {
     probe_fn *fn;
     enum need need;
 } probes[] = {
-    {"kernel", probe_kernel, USEFUL},       {"user-namespace", probe_userns, NEEDED},
-    {"id-maps", probe_idmap, NEEDED},       {"newuidmap", probe_newuidmap, USEFUL},
-    {"getsubids", probe_getsubids, USEFUL}, {"namespaces", probe_namespaces, NEEDED},
-    {"net-namespace", probe_netns, NEEDED}, {"tap-link", probe_tap, LINK},
-    {"packet-link", probe_packet, LINK},    {"empty-root", probe_empty_root, NEEDED},
-    {"seccomp", probe_seccomp, NEEDED},     {"resolv-conf", probe_resolv_conf, NEEDED},
-    {"ping", probe_ping, USEFUL},           {"low-ports", probe_low_ports, USEFUL},
-    {"state-dir", probe_state_dir, NEEDED}, {"runtime-dir", probe_runtime_dir, USEFUL},
-    {"proc", probe_proc, USEFUL},           {"sys", probe_sys, USEFUL},
-    {"overlayfs", probe_overlay, USEFUL},   {"cgroups", probe_cgroup, USEFUL},
+    {"kernel", probe_kernel, USEFUL},
+    {"user-namespace", probe_userns, NEEDED},
+    {"id-maps", probe_idmap, NEEDED},
+    {"newuidmap", probe_newuidmap, USEFUL},
+    {"getsubids", probe_getsubids, USEFUL},
+    {"namespaces", probe_namespaces, NEEDED},
+    {"net-namespace", probe_netns, NEEDED},
+    {"tap-link", probe_tap, LINK},
+    {"packet-link", probe_packet, LINK},
+    {"tcp-fast-path", probe_fast, USEFUL},
+    {"empty-root", probe_empty_root, NEEDED},
+    {"seccomp", probe_seccomp, NEEDED},
+    {"resolv-conf", probe_resolv_conf, NEEDED},
+    {"ping", probe_ping, USEFUL},
+    {"low-ports", probe_low_ports, USEFUL},
+    {"state-dir", probe_state_dir, NEEDED},
+    {"runtime-dir", probe_runtime_dir, USEFUL},
+    {"proc", probe_proc, USEFUL},
+    {"sys", probe_sys, USEFUL},
+    {"overlayfs", probe_overlay, USEFUL},
+    {"cgroups", probe_cgroup, USEFUL},
 };
 
 enum { PROBES = array_size(probes) };

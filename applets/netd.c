@@ -60,7 +60,7 @@ struct options {
     bool have_exit, have_ready;
     uint32_t exit_fd, ready_fd, mtu;
     const char *api, *cidr, *userns, *outbound, *outbound6, *mac;
-    int netns_type, target_type, link;
+    int netns_type, target_type, link, tcp;
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -87,6 +87,9 @@ static const struct opt table[] = {
     {"disable-dns", 0, OPT_FLAG, AT(disable_dns), NULL, "no DNS server at the third address"},
     {"outbound-addr", 0, OPT_STR, AT(outbound), "IPv4|IFACE", "source address of what goes out"},
     {"outbound-addr6", 0, OPT_STR, AT(outbound6), "IPv6|IFACE", "the same for IPv6"},
+    {"tcp", 0, OPT_ENUM, AT(tcp), "auto|fast|slirp",
+     "how TCP goes out: by the kernel where it can (auto), or not at all (fast); or by libslirp",
+     .values = tcp_path_names},
     {.help = "Control"},
     {"exit-fd", 'e', OPT_UINT, AT(exit_fd), "FD", "end when the other end of FD is closed", .max = 1 << 20,
      .seen_offset = AT(have_exit)},
@@ -190,6 +193,7 @@ static int fill_config(const struct options *o, bool alias, struct netd_config *
     c->plan.ipv6 = o->ipv6;
     c->disable_host_loopback = o->disable_loopback || (!alias && !o->host_loopback);
     c->disable_dns = o->disable_dns;
+    c->tcp = (enum tcp_path)o->tcp;
     c->exit_fd = o->have_exit ? (int)o->exit_fd : -1;
     c->ready_fd = o->have_ready ? (int)o->ready_fd : -1;
     c->seccomp = o->seccomp;
@@ -305,8 +309,9 @@ static int get_link(const struct options *o, const struct target *t, const char 
         .mac = o->mac ? mac : NULL,
         .plan = &c->plan,
         .configure = o->configure,
+        .tcp = c->tcp,
     };
-    int r = nslink_create(&n, &c->link_kind, &c->link_fd, &why);
+    int r = nslink_create(&n, &c->link_kind, &c->link_fd, &c->fast, &why);
     if (r < 0)
         log_error("%s", why.text);
     else
@@ -391,6 +396,10 @@ static int check_options(const struct options *o, bool alias)
     }
     if (o->netns_type == BY_TAPFD && o->configure && alias) {
         log_error("--configure needs a namespace to configure; a tap fd has none");
+        return -EINVAL;
+    }
+    if (o->tcp == TCP_FAST && (o->netns_type == BY_TAPFD || o->target_type == TARGET_BESS)) {
+        log_error("--tcp=fast needs a network namespace; a tap fd or a machine has none");
         return -EINVAL;
     }
     return 0;

@@ -64,7 +64,7 @@ struct options {
     uint32_t mtu;
     const char *cidr, *ifname;
     bool disable_host_loopback, host_loopback, ipv6, detach_netns;
-    int link;
+    int link, tcp;
     int sandbox, seccomp;
     const char *unused; /* paths of programs that this one does not need */
     struct strv copy_up;
@@ -112,6 +112,9 @@ static const struct opt table[] = {
     {"link", 0, OPT_ENUM, AT(link), "auto|tap|packet",
      "tap device, or veth and packet socket (default: auto, tap where /dev/net/tun is)",
      .values = link_kind_names},
+    {"tcp", 0, OPT_ENUM, AT(tcp), "auto|fast|slirp",
+     "how TCP goes out: by the kernel where it can (auto), or not at all (fast); or by libslirp",
+     .values = tcp_path_names},
     {"ipv6", 0, OPT_FLAG, AT(ipv6), .help = "IPv6 as well"},
     {"disable-host-loopback", 0, OPT_FLAG, AT(disable_host_loopback),
      .help = "no way to the host's 127.0.0.1 (the default under the name run)"},
@@ -268,6 +271,7 @@ static int set_network(const struct options *o, struct instance_config *cfg, boo
 {
     cfg->net = (enum net_driver)o->net;
     cfg->link = (enum link_kind)o->link;
+    cfg->tcp = (enum tcp_path)o->tcp;
     cfg->detach_netns = o->detach_netns;
     cfg->disable_host_loopback = alias ? o->disable_host_loopback : !o->host_loopback;
     if (cfg->net == NET_HOST || cfg->net == NET_NONE)

@@ -250,13 +250,13 @@ int nl_open(int protocol)
 }
 
 /* One datagram from the kernel itself (nl_pid 0); other senders are passed over. */
-static ssize_t receive(int fd, void *buf, size_t size)
+static ssize_t receive(int fd, void *buf, size_t size, int flags)
 {
     for (;;) {
         struct sockaddr_nl from = {0};
         struct iovec v = {buf, size};
         struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v, .msg_iovlen = 1};
-        ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+        ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | flags);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -268,6 +268,45 @@ static ssize_t receive(int fd, void *buf, size_t size)
     }
 }
 
+/* All messages of one buffer share a number: answers to an earlier, failed exchange carry another. */
+static void number(struct nl_buf *b, uint32_t seq)
+{
+    for (size_t at = 0; at < b->len;) {
+        struct nlmsghdr *h = (struct nlmsghdr *)(void *)(b->u.data + at);
+        h->nlmsg_seq = seq;
+        at += align4(h->nlmsg_len);
+    }
+}
+
+static int send_all(int fd, const struct nl_buf *b, int flags)
+{
+    const struct sockaddr_nl to = {.nl_family = AF_NETLINK};
+    ssize_t sent;
+    do
+        sent = sendto(fd, b->u.data, b->len, flags, (const struct sockaddr *)&to, sizeof(to));
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : 0;
+}
+
+void nl_flags(struct nl_buf *b, uint16_t flags)
+{
+    if (!b->err && b->len)
+        header(b)->nlmsg_flags |= flags;
+}
+
+int nl_send(int fd, struct nl_buf *b)
+{
+    if (b->err)
+        return b->err;
+    number(b, UINT32_MAX); /* the kernel's own messages have 0, those of nl_talk() count up */
+    return send_all(fd, b, MSG_DONTWAIT);
+}
+
+ssize_t nl_recv(int fd, void *buf, size_t size)
+{
+    return receive(fd, buf, size, MSG_DONTWAIT);
+}
+
 int nl_talk(int fd, struct nl_buf *b, nl_msg_fn *fn, void *arg, struct reason *why)
 {
     if (b->err)
@@ -277,26 +316,17 @@ int nl_talk(int fd, struct nl_buf *b, nl_msg_fn *fn, void *arg, struct reason *w
     struct nlmsghdr *last = header(b);
     if ((last->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
         last->nlmsg_flags |= NLM_F_ACK;
-    /* All messages of one buffer share a number; answers to an earlier, failed exchange carry another. */
     static uint32_t counter;
     uint32_t seq = ++counter;
-    for (size_t at = 0; at < b->len;) {
-        struct nlmsghdr *h = (struct nlmsghdr *)(void *)(b->u.data + at);
-        h->nlmsg_seq = seq;
-        at += align4(h->nlmsg_len);
-    }
-    const struct sockaddr_nl to = {.nl_family = AF_NETLINK};
-    ssize_t sent;
-    do
-        sent = sendto(fd, b->u.data, b->len, 0, (const struct sockaddr *)&to, sizeof(to));
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0)
-        return -errno;
+    number(b, seq);
+    int err = send_all(fd, b, 0);
+    if (err < 0)
+        return err;
 
     unsigned char
         buf[32768]; /* what the kernel's dumps are cut to (NLMSG_GOODSIZE at most, 32 KiB since 4.9) */
     for (;;) {
-        ssize_t n = receive(fd, buf, sizeof(buf));
+        ssize_t n = receive(fd, buf, sizeof(buf), 0);
         if (n < 0)
             return (int)n;
         int r = nl_parse(buf, (size_t)n, seq, fn, arg, why);

@@ -6,6 +6,7 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <linux/netlink.h>
 
 #include "core/log.h"
@@ -77,6 +78,18 @@ typedef int nl_msg_fn(const struct nlmsghdr *h, const unsigned char *payload, si
  * the kernel reports (-errno), -EBADMSG for something that is no netlink, or what @fn returned.
  */
 int nl_parse(const void *data, size_t len, uint32_t seq, nl_msg_fn *fn, void *arg, struct reason *why);
+
+/* nl_flags - add NLM_F_* to the message that is being built. */
+void nl_flags(struct nl_buf *b, uint16_t flags);
+
+/**
+ * nl_send - send what is in @b and wait for nothing; errors come as messages, which nl_parse() with @seq 0 passes over
+ * Return: 0, the builder's error, or -errno of sendto(2). Does not block.
+ */
+int nl_send(int fd, struct nl_buf *b);
+
+/* nl_recv - one datagram of the kernel, if there is one: its length, or -EAGAIN, -EBADMSG (cut short), -errno of recvmsg(2). */
+ssize_t nl_recv(int fd, void *buf, size_t size);
 
 /* nl_open - a socket for NETLINK_ROUTE or another protocol, in the caller's netns. CLOEXEC fd or -errno. */
 int nl_open(int protocol);

@@ -65,6 +65,22 @@ bool child_has_netns(const struct instance_config *cfg)
     return cfg->net != NET_HOST;
 }
 
+/* Without it TCP goes by libslirp, which is an error only if that is not wanted. */
+static int make_fast_path(const struct instance_config *cfg, const struct link *link, struct fast_set *ret)
+{
+    struct reason why = {{0}};
+    if (cfg->tcp == TCP_SLIRP)
+        return 0;
+    int r = fast_set_create(&cfg->plan, link->ifname, link->ifindex, ret, &why);
+    if (r < 0 && cfg->tcp == TCP_FAST) {
+        log_error("--tcp=fast: %s", why.text);
+        return r;
+    }
+    if (r < 0)
+        log_debug("no TCP fast path, connections go by libslirp: %s", why.text);
+    return 0;
+}
+
 /* In the new netns: the interface, its addresses and routes; what the supervisor needs goes to it. */
 static int make_network(const struct child *c, bool detached)
 {
@@ -72,7 +88,8 @@ static int make_network(const struct child *c, bool detached)
     struct child_net msg = {.kind = LINK_AUTO, .detached = detached};
     struct link link = {.fd = -1};
     struct reason why = {{0}};
-    int fds[2];
+    struct fast_set fast = FAST_SET_NONE;
+    int fds[2 + FAST_FDS];
     size_t n = 0;
     int r;
     if (cfg->net == NET_NONE) {
@@ -91,6 +108,12 @@ static int make_network(const struct child *c, bool detached)
         link_keep(&link);
         msg.kind = link.kind;
         fds[n++] = link.fd;
+        r = make_fast_path(cfg, &link, &fast);
+        if (r < 0)
+            return r;
+        msg.fast = fast_set_pack(&fast);
+        memcpy(fds + n, fast.fd, msg.fast.n_fds * sizeof(*fds));
+        n += msg.fast.n_fds;
     }
     fd_auto int netns = -1;
     if (detached) {
@@ -110,6 +133,7 @@ static int make_network(const struct child *c, bool detached)
     }
     r = sync_send(c->sync_fd, SYNC_NET, &msg, sizeof(msg), fds, n);
     fd_close(&link.fd);
+    fast_set_done(&fast, false); /* the supervisor has it: nothing is waited for */
     return r < 0 ? log_errno(r, "cannot hand the link to the supervisor") : 0;
 }
 

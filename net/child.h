@@ -6,10 +6,11 @@
 #include "core/statedir.h"
 #include "net/instance.h"
 
-/* Payload of SYNC_NET; its fds: the link (when kind is not AUTO), then the network namespace when it is detached. */
+/* Payload of SYNC_NET; its fds: the link (when kind is not AUTO), what the fast path has, then the network namespace when it is detached. */
 struct child_net {
     uint32_t kind; /* enum link_kind; LINK_AUTO: there is no link, as with --net=none */
     uint32_t detached;
+    struct fast_message fast;
 };
 
 struct child {

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <linux/if_ether.h>
 
+#include "net/upstream.h"
+
 enum { IP4_HDR = 20, IP6_HDR = 40, UDP_HDR = 8, TCP_HDR = 20, TCP_SUM = 16, DNS_PORT = 53 };
 
 static uint16_t get16(const unsigned char *p)
@@ -35,19 +37,6 @@ static uint16_t fold(uint32_t s)
     return (uint16_t)s;
 }
 
-/* Destinations that lead to the host itself by their very number: 0.0.0.0/8 (connect() takes it for loopback) and 127.0.0.0/8. */
-static bool forbidden4(const unsigned char *a)
-{
-    return a[0] == 0 || a[0] == 127;
-}
-
-/* The same in IPv6: ::, ::1 and everything in ::/64 that embeds IPv4 (mapped, compatible, translated). */
-static bool forbidden6(const unsigned char *a)
-{
-    static const unsigned char zero[8];
-    return memcmp(a, zero, sizeof(zero)) == 0;
-}
-
 /* A datagram at @p, its addresses already in *u, its pseudo header summed in @pseudo. */
 static bool take_udp(const unsigned char *p, size_t len, uint32_t pseudo, struct frame_udp *u)
 {
@@ -72,7 +61,7 @@ static enum frame_verdict check4(const struct addrplan *p, bool dns, const unsig
     if (len < IP4_HDR || ip[0] >> 4 != 4)
         return FRAME_DROP;
     size_t hdr = (size_t)(ip[0] & 15) * 4, total = get16(ip + 2);
-    if (hdr < IP4_HDR || hdr > total || total > len || forbidden4(ip + 16))
+    if (hdr < IP4_HDR || hdr > total || total > len || upstream_forbidden4(ip + 16))
         return FRAME_DROP;
     if (get16(ip + 6) & 0x3fff)
         return fold(sum(0, ip, hdr)) == 0xffff ? FRAME_FRAGMENT : FRAME_DROP;
@@ -96,7 +85,7 @@ static enum frame_verdict check6(const struct addrplan *p, bool dns, const unsig
     if (!p->ipv6 || len < IP6_HDR || ip[0] >> 4 != 6)
         return FRAME_DROP;
     size_t plen = get16(ip + 4);
-    if (plen > len - IP6_HDR || forbidden6(ip + 24))
+    if (plen > len - IP6_HDR || upstream_forbidden6(ip + 24))
         return FRAME_DROP;
     if (!dns || memcmp(ip + 24, &p->dns6, 16) || plen < UDP_HDR || get16(ip + IP6_HDR + 2) != DNS_PORT)
         return FRAME_PASS;

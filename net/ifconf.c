@@ -83,16 +83,21 @@ static void allow_ping(void)
         set_sysctl(path, "0 0");
 }
 
-static void tune(uint32_t mtu)
+/*
+ * A new netns inherits the machine's congestion control; bbr paces even a hop through memory. Only algorithms open to
+ * everybody can be set here (tcp_set_default_congestion_control()).
+ */
+void link_congestion_control(void)
 {
-    allow_ping();
-    /*
-     * A new netns inherits the machine's congestion control; bbr paces even a hop through memory. Only algorithms open
-     * to everybody can be set here (tcp_set_default_congestion_control()).
-     */
     static const char cc[] = "/proc/sys/net/ipv4/tcp_congestion_control";
     if (set_sysctl(cc, "cubic") < 0)
         set_sysctl(cc, "reno");
+}
+
+static void tune(uint32_t mtu)
+{
+    allow_ping();
+    link_congestion_control();
     if (mtu > BIG_MTU)
         set_sysctl("/proc/sys/net/ipv4/tcp_rmem", "4096 87380 6291456");
 }

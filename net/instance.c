@@ -410,6 +410,7 @@ static void tear_down(struct instance *in)
     port_table_free(in->ports);
     fd_close(&in->child_sync);
     fd_close_later(&in->link_fd);
+    fast_set_done(&in->fast, true);
     resolv_watch_free(in->resolv);
     fd_close(&in->resolv_sv[0]);
     fd_close(&in->resolv_sv[1]);
@@ -438,6 +439,7 @@ int instance_run(const struct instance_config *cfg)
     in->sd = (struct statedir)STATEDIR_NONE;
     in->resolv_sv[0] = in->resolv_sv[1] = -1;
     in->child_pidfd = in->child_sync = in->link_fd = in->userns_fd = in->netns_fd = in->cgroup_fd = -1;
+    in->fast = (struct fast_set)FAST_SET_NONE;
     in->on_signal.fd = -1;
     in->starter = cfg->starter;
     in->net_up = cfg->net == NET_HOST || cfg->net == NET_NONE;

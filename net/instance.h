@@ -10,6 +10,7 @@
 #include "core/mount.h"
 #include "core/strv.h"
 #include "net/addrplan.h"
+#include "net/fast_set.h"
 #include "net/link.h"
 #include "net/portspec.h"
 
@@ -27,6 +28,7 @@ struct instance_config {
     enum net_driver net;
     struct addrplan plan; /* for a driver with a network */
     enum link_kind link;
+    enum tcp_path tcp;
     char ifname[16];
     bool disable_host_loopback;
     bool detach_netns; /* the command stays in our netns; the new one is found at STATE_DIR/netns */

@@ -61,6 +61,8 @@ static int start_netd(struct instance *in, enum link_kind kind)
     follow_resolv(in);
     c->resolv_fd = in->resolv_sv[1];
     c->link_fd = in->link_fd;
+    c->tcp = in->cfg->tcp;
+    c->fast = in->fast;
     c->userns_fd = in->userns_fd;
     c->disable_host_loopback = in->cfg->disable_host_loopback;
     in->netd = (struct service){
@@ -73,6 +75,9 @@ static int start_netd(struct instance *in, enum link_kind kind)
         .on_failed = service_failed,
         .owner = in,
     };
+    for (size_t i = 0; i < array_size(in->fast.fd); i++)
+        if (in->fast.fd[i] >= 0)
+            in->netd.keep[in->netd.n_keep++] = in->fast.fd[i];
     int r = service_start(&in->netd, in->loop);
     return r < 0 ? log_errno(r, "cannot start netd") : 0;
 }
@@ -190,12 +195,14 @@ int instance_network_made(struct instance *in, struct sync_in *msg)
     size_t want = 0;
     if (msg->len == sizeof(net)) {
         memcpy(&net, msg->payload, sizeof(net));
-        want = (net.kind != LINK_AUTO) + (net.detached ? 1u : 0u);
+        want = (net.kind != LINK_AUTO) + (size_t)net.fast.n_fds + (net.detached ? 1u : 0u);
     }
     if (msg->len != sizeof(net) || msg->nfds != want)
         return log_errno(-EPROTO, "the child sent a malformed '%s'", sync_name(msg->msg));
     if (net.kind != LINK_AUTO)
         in->link_fd = steal_fd(&msg->fds[0]);
+    if (fast_set_unpack(&net.fast, msg->fds + 1, net.fast.n_fds, &in->fast) < 0)
+        return log_errno(-EPROTO, "the child sent a malformed '%s'", sync_name(msg->msg));
     in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child_in_proc, "net");
     in->userns_fd = ns_open(in->child_in_proc, "user");
     int r = in->netns_fd < 0 ? in->netns_fd : in->userns_fd < 0 ? in->userns_fd : 0;

@@ -28,6 +28,7 @@ struct instance {
     struct watch on_exit, on_message, on_signal;
     struct timer deadline;
 
+    struct fast_set fast;
     int link_fd, userns_fd, netns_fd, cgroup_fd;
     int resolv_sv[2]; /* ours, netd's: the host's resolv.conf as it changes */
     struct resolv_watch *resolv;

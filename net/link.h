@@ -45,6 +45,9 @@ void link_keep(const struct link *l);
 /* link_lo_up - bring lo up in the caller's netns. */
 int link_lo_up(void);
 
+/* link_congestion_control - TCP of the caller's netns does not pace from now on: cubic or reno, as far as that is allowed. */
+void link_congestion_control(void);
+
 /**
  * link_configure - up, addresses and default routes of @plan on the link, by rtnetlink, in the caller's netns; lo up;
  * ping_group_range and tcp_rmem of the namespace set (best effort, /proc/sys must be writable), tcp_congestion_control to cubic or reno

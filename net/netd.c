@@ -4,6 +4,7 @@
  *
  *      guest ── link fd ──> frame_check ──> stack (libslirp) ──> sockets of the host's netns
  *                                     └──> dns (port 53 of the plan's DNS address) ──> the host's resolvers
+ *      guest ── SYNs ──> fast path (net/fast.h) ──> sockets of the host's netns, for TCP where the kernel can do that
  *
  * One process, one thread, one turn:
  *      fill the poll set (event loop's epoll fd, link, libslirp's sockets), poll
@@ -33,6 +34,7 @@
 #include "net/dns.h"
 #include "net/dns_tcp.h"
 #include "net/fragment.h"
+#include "net/fast.h"
 #include "net/frame.h"
 #include "net/netd_api.h"
 #include "net/netd_sandbox.h"
@@ -45,6 +47,7 @@ enum {
     FRAMES_A_TURN = 64,
     SOCKETS_A_FRAME = 16, /* a turn that looks at many sockets takes more frames, one for so many of them */
     MAX_FILES = 1 << 20,
+    FILES_OF_OTHERS = 512, /* the process's own descriptors, and some for libslirp, DNS and the API */
     /* Places in the poll set. */
     AT_LOOP = 0,
     AT_LINK = 1,
@@ -57,6 +60,8 @@ struct netd {
     struct dns *dns; /* NULL: --disable-dns */
     struct dns_tcp *dns_tcp;
     struct fragments *fragments;
+    struct fast *fast; /* NULL: none */
+    size_t max_files;
     struct netd_api *api;
     struct watch exit, sync, resolv, signals;
     int resolv_inotify; /* readable: resolv.conf is being changed, the new text will come; -1: not known */
@@ -71,6 +76,7 @@ void netd_config_init(struct netd_config *c)
         .link_fd = -1,
         .userns_fd = -1,
         .ready_fd = -1,
+        .fast = FAST_SET_NONE,
         .exit_fd = -1,
         .sync_fd = -1,
         .resolv_fd = -1,
@@ -273,6 +279,30 @@ static int start_dns(struct netd *n, const struct resolv *host)
     return r < 0 ? log_errno(r, "cannot start the DNS forwarder for TCP") : 0;
 }
 
+/* In the sandbox: what it leaves us with has to be enough. */
+static int start_fast(struct netd *n)
+{
+    const struct netd_config *c = n->c;
+    const struct fast_config fc = {
+        .plan = &c->plan,
+        .disable_host_loopback = c->disable_host_loopback,
+        .outbound = c->have_outbound ? &c->outbound : NULL,
+        .outbound6 = c->have_outbound6 ? &c->outbound6 : NULL,
+        .max = n->max_files > 2 * FILES_OF_OTHERS ? n->max_files - FILES_OF_OTHERS : n->max_files / 2,
+    };
+    struct reason why = {""};
+    if (!fast_set_is_there(&c->fast))
+        return 0;
+    int r = fast_new(n->loop, &fc, &c->fast, &n->fast, &why);
+    if (r < 0 && c->tcp == TCP_FAST) {
+        log_error("--tcp=fast: %s", why.text);
+        return r;
+    }
+    if (r < 0)
+        log_debug("no TCP fast path, connections go by libslirp: %s", why.text);
+    return 0;
+}
+
 static int set_up(struct netd *n)
 {
     const struct netd_config *c = n->c;
@@ -304,7 +334,7 @@ static int set_up(struct netd *n)
         log_error("%s", why.text);
         return r;
     }
-    return 0;
+    return start_fast(n);
 }
 
 /* Tell those who wait that we serve. */
@@ -348,6 +378,7 @@ static int turn(struct netd *n)
 static void clean_up(struct netd *n)
 {
     netd_api_free(n->api);
+    fast_free(n->fast);
     dns_tcp_free(n->dns_tcp);
     dns_free(n->dns);
     stack_free(n->stack);
@@ -365,7 +396,8 @@ int netd_serve(const struct netd_config *c)
     int code = 1;
     /* libslirp sends without MSG_NOSIGNAL. */
     signal(SIGPIPE, SIG_IGN);
-    sandbox_nofile(MAX_FILES); /* best effort: the soft limit in force also works */
+    int64_t files = sandbox_nofile(MAX_FILES); /* best effort: the soft limit in force also works */
+    n.max_files = files > 0 ? (size_t)files : 1024;
     int r = set_up(&n);
     if (r == 0)
         r = announce(c);

@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "net/addrplan.h"
+#include "net/fast_set.h"
 #include "net/link.h"
 
 struct netd_config {
@@ -22,6 +23,8 @@ struct netd_config {
     int sync_fd;   /* end of a sync pair of the supervisor (SYNC_UP sent, EOF ends netd); -1: none */
     int resolv_fd; /* the reader's end of a pair with a struct resolv_watch (net/resolv_watch.h); -1: resolv.conf is read once */
     int api_fd; /* a listening AF_UNIX stream socket for the slirp4netns JSON API, borrowed; -1: none */
+    enum tcp_path tcp;
+    struct fast_set fast; /* borrowed; of the guest's netns; none: TCP goes by libslirp */
     bool disable_host_loopback;
     bool disable_dns;
     bool have_outbound, have_outbound6;

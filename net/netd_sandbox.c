@@ -102,22 +102,50 @@ static int own_userns(struct reason *why)
     return 0;
 }
 
+static int join_guest(const struct netd_config *c, struct reason *why)
+{
+    int r = ns_join(c->userns_fd, CLONE_NEWUSER);
+    return r < 0 ? reason_set(why, r, "cannot join the user namespace of the network: %s", strerror(-r)) : 0;
+}
+
+/*
+ * The fast path's CAP_NET_ADMIN had better be that of the guest's user namespace, even for root, who could do with his own.
+ * But who serves the API may be asked for ports below 1024 of the host, and no capability of the guest's opens those.
+ */
+static bool leaves_host(const struct netd_config *c)
+{
+    return fast_set_is_there(&c->fast) && c->userns_fd >= 0 && c->api_fd < 0;
+}
+
 /*
  * Where CAP_SYS_ADMIN comes from, which an empty root takes: had already (root; podman inside its user namespace), by
  * joining the user namespace of the guest, which our user made, or in one of our own.
  */
 static int get_admin(const struct netd_config *c, struct reason *why)
 {
-    if (proc_has_cap(CAP_SYS_ADMIN))
+    if (proc_has_cap(CAP_SYS_ADMIN) && !leaves_host(c))
         return 0;
     if (c->userns_fd >= 0) {
-        int r = ns_join(c->userns_fd, CLONE_NEWUSER);
-        if (r < 0)
-            return reason_set(why, r, "cannot join the user namespace of the network: %s", strerror(-r));
-        if (proc_has_cap(CAP_SYS_ADMIN))
-            return 0;
+        int r = join_guest(c, why);
+        if (r < 0 || proc_has_cap(CAP_SYS_ADMIN))
+            return r;
     }
     return own_userns(why);
+}
+
+/* Over the guest's namespace, without a sandbox: had already, or by joining the user namespace that owns it. */
+static int get_net_admin(const struct netd_config *c, struct reason *why)
+{
+    if (!fast_set_is_there(&c->fast) || proc_has_cap(CAP_NET_ADMIN) || c->userns_fd < 0)
+        return 0;
+    return join_guest(c, why);
+}
+
+/* Ports below 1024 for those who may; and with a fast path what it takes to decide about packets (net/fast.h). */
+static uint64_t kept_caps(const struct netd_config *c, uint64_t had)
+{
+    uint64_t keep = leaves_host(c) ? 0 : had & (1ULL << CAP_NET_BIND_SERVICE);
+    return fast_set_is_there(&c->fast) ? keep | 1ULL << CAP_NET_ADMIN : keep;
 }
 
 static int empty_root(const struct netd_config *c, struct reason *why)
@@ -149,9 +177,13 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
                               c->sync_fd < 0 ? " (--enable-sandbox=false does without one)" : "");
         if (r < 0)
             log_warn("%s (going on with the host's file system in sight)", k.text);
-        r = sandbox_drop_caps(had & (1ULL << CAP_NET_BIND_SERVICE));
+        r = sandbox_drop_caps(kept_caps(c, had));
         if (r < 0)
             return reason_set(why, r, "cannot drop capabilities: %s", strerror(-r));
+    } else {
+        r = get_net_admin(c, why);
+        if (r < 0)
+            return r;
     }
     if (c->userns_fd >= 0)
         close(c->userns_fd);

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "net/addrplan.h"
+#include "net/fast_set.h"
 #include "net/link.h"
 
 struct nslink {
@@ -16,13 +17,16 @@ struct nslink {
     const uint8_t *mac; /* or NULL */
     const struct addrplan *plan;
     bool configure; /* link_configure(), too */
+    enum tcp_path tcp;
 };
 
 /**
  * nslink_create - make the link
  * @ret_kind: what it became
  * @ret_fd: CLOEXEC; the caller's
+ * @ret_fast: for the fast path, the caller's; none, if it is not wanted or (with TCP_AUTO) cannot be had
  *
  * Blocks until the process is done, 20 s at most. Return: 0 or -errno with the cause in @why.
  */
-int nslink_create(const struct nslink *n, enum link_kind *ret_kind, int *ret_fd, struct reason *why);
+int nslink_create(const struct nslink *n, enum link_kind *ret_kind, int *ret_fd, struct fast_set *ret_fast,
+                  struct reason *why);

@@ -8,6 +8,7 @@ void probe_netns(struct probe_env *env, struct probe *p); /* a network namespace
 void probe_tap(struct probe_env *env,
                struct probe *p); /* each link: made, configured, and a frame taken out of it */
 void probe_packet(struct probe_env *env, struct probe *p);
+void probe_fast(struct probe_env *env, struct probe *p); /* the TCP fast path: a SYN comes out of the queue */
 void probe_low_ports(struct probe_env *env, struct probe *p); /* ports below 1024, on the host's loopback */
 void probe_ping(struct probe_env *env, struct probe *p);
 void probe_resolv_conf(struct probe_env *env, struct probe *p);

@@ -34,7 +34,7 @@
 
 #include "core/fd.h"
 #include "core/netlink.h"
-#include "core/nft.h"
+#include "core/nft_mark.h"
 #include "core/rtnl.h"
 
 /* An odd number, so that nobody else's marks, tables and priorities are met ("rl" in ASCII). */

@@ -50,7 +50,10 @@ for who in root user; do
             like "$(cat "/proc/${!name}/status")" "$field"$'\n' "$name has $field"
         done
     done
-    like "$(grep CapEff "/proc/$netd/status")" "0000000000000$([ $who = root ] && echo '[04]' || echo 0)00$" 'netd has no capabilities'
+    for name in CapPrm CapEff CapBnd; do
+        is "$(grep $name "/proc/$netd/status")" "$name:"$'\t'0000000000001000 "netd has one capability, CAP_NET_ADMIN over the command's network: $name"
+    done
+    is "$(readlink "/proc/$netd/ns/user")" "$(readlink "/proc/$target/ns/user")" "for it is in the command's user namespace"
     is "$(readlink "/proc/$netd/ns/net")" "$(readlink /proc/self/ns/net)" "netd is in the host's network"
     is "$(readlink "/proc/$portd/ns/net")" "$(readlink "/proc/$target/ns/net")" "portd is in the command's network"
     like "$(grep CapEff "/proc/$portd/status")" '000000000000[0-9a-f]{4}$' 'portd has no capabilities but those for networks'

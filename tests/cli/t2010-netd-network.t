@@ -48,11 +48,11 @@ for way in "${all_ways[@]}"; do
     status_isnt 0 'over IPv6, too'
 
     # --- what is left of its powers
-    for name in CapEff CapPrm CapInh CapAmb; do
-        # Started by real root it may serve ports below 1024: CAP_NET_BIND_SERVICE.
-        some=$([ $who = root ] && echo '[04]' || echo 0)
-        like "$(grep $name "/proc/${pid[netd]}/status")" "^Cap[A-Za-z]+:.0000000000000${some}00$" "it has no capabilities: $name"
+    # CAP_NET_ADMIN, of the namespace's own user namespace.
+    for name in CapEff:1 CapPrm:1 CapInh:0 CapAmb:0; do
+        is "$(grep ${name%:*} "/proc/${pid[netd]}/status")" "${name%:*}:"$'\t'000000000000${name#*:}000 "it has no capabilities, but one for that network: ${name%:*}"
     done
+    is "$(readlink "/proc/${pid[netd]}/ns/user")" "$(readlink "/proc/$target/ns/user")" "and that it has in the namespace's user namespace"
     like "$(cat "/proc/${pid[netd]}/status")" $'NoNewPrivs:\t1.*Seccomp:\t2\n' 'may gain none, and its system calls are filtered'
     is "$(find "/proc/${pid[netd]}/root/" -mindepth 1 -not -path '*/etc' -not -path '*/etc/resolv.conf' 2>&1 | head -n 5)" '' \
         'its root is empty, but for the resolvers'

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/../lib/tap.sh"
 in_sandbox --root
 
-names='kernel user-namespace id-maps newuidmap getsubids namespaces net-namespace tap-link packet-link empty-root seccomp
+names='kernel user-namespace id-maps newuidmap getsubids namespaces net-namespace tap-link packet-link tcp-fast-path empty-root seccomp
     resolv-conf ping low-ports state-dir runtime-dir proc sys overlayfs cgroups'
 
 # probe NAME: its line of the last output, and what is below it.
@@ -18,7 +18,7 @@ for who in root user; do
     status_is 0 'the main job can work'
     err_is '' 'nothing goes to stderr'
     is "$(awk '/^(ok|partly|no) / { print $2 }' <<<"$stdout")" "$(printf '%s\n' $names)" 'a line for each probe'
-    out_unlike $'\n(partly|no) +(user-namespace|id-maps|newuidmap|namespaces|net-namespace|tap-link|packet-link|empty-root|seccomp|resolv-conf|state-dir|proc|sys) ' \
+    out_unlike $'\n(partly|no) +(user-namespace|id-maps|newuidmap|namespaces|net-namespace|tap-link|packet-link|tcp-fast-path|empty-root|seccomp|resolv-conf|state-dir|proc|sys) ' \
         'what is needed is ok'
     probe_is kernel "Linux $(uname -r) $(uname -m)" 'the kernel is named'
     probe_is resolv-conf '192\.0\.2\.1:53' 'the resolver is named'
@@ -52,6 +52,10 @@ run env XDG_RUNTIME_DIR=/nowhere rootlet check
 probe_is runtime-dir "^no .*'/nowhere': No such file" 'a runtime directory that is not there'
 run env -u XDG_RUNTIME_DIR rootlet check
 probe_is runtime-dir '^partly .*XDG_RUNTIME_DIR is not set' 'none at all'
+
+run $TOP/tests/lib/no-netfilter.py rootlet check
+probe_is tcp-fast-path '^no .*cannot open a netfilter socket: Protocol not supported.*run, netd: TCP goes by libslirp' 'a kernel without netfilter'
+status_is 0 'is good enough'
 
 run rootlet doctor --help
 status_is 0 'the other name'
