@@ -98,7 +98,7 @@ for link in tap packet; do
         # --- netd, for a namespace that it did not make
         there() { inside "$@"; }
         hold
-        start_netd netd -c -6 --link=$link --tcp=fast --disable-host-loopback $target tap0
+        start_netd netd -c -6 --tcp=fast --disable-host-loopback $target tap0
         is "$ready" 1 'netd --tcp=fast'
         connections "netd, $link"
         ipv6
@@ -109,12 +109,13 @@ for link in tap packet; do
         out_is '' 'its rules end with it'
         finish holder
         hold
-        start_netd netd -c -6 --link=$link --tcp=fast $target tap0
+        start_netd netd -c -6 --tcp=fast $target tap0
         opened
         finish netd
         finish holder
     done
 done
+link=
 
 for who in root user; do
     there() { inside "$@"; }
