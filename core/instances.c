@@ -70,6 +70,13 @@ bool instance_is_child(pid_t child, pid_t parent, bool *ret_stage)
     return true;
 }
 
+bool instance_executed(pid_t pid)
+{
+    struct stat_line s;
+    fd_auto int proc = open_proc(pid);
+    return proc < 0 || read_stat(proc, &s) < 0 || !(s.flags & FORKED_NO_EXEC);
+}
+
 /* The @n-th from the outside of the numbers that a process has in nested pid namespaces, or 0; @n 0: the innermost, and its depth. */
 static pid_t number_at(int proc_fd, unsigned n, unsigned *ret_depth)
 {
