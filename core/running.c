@@ -131,10 +131,11 @@ static int check_userns(int child_fd, const char *path, uid_t supervisor_uid, st
                           strerror(-r));
     if (owner == supervisor_uid)
         return 0;
-    return reason_set(why, -EPERM,
-                      "the process of '%s/child_pid' is in a user namespace that belongs to uid %u, not to uid "
-                      "%u like the state directory: that is no instance",
-                      path, (unsigned)owner, (unsigned)supervisor_uid);
+    return reason_set(
+        why, -EPERM,
+        "the process of '%s/child_pid' is in a user namespace that belongs to uid %u, not to uid "
+        "%u like the state directory: that is no instance",
+        path, (unsigned)owner, (unsigned)supervisor_uid);
 }
 
 /* As the command has it. A directory in memory (statedir_open_memory()) has no other name than the one given. */

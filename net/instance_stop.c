@@ -318,10 +318,11 @@ static int clear_as(const struct stat *owner, const char *path, struct reason *w
     int r = pidfd_wait(pidfd, -1, &status);
     return r == 0 && status == 0
                ? 0
-               : reason_set(why, -EIO,
-                            "its supervisor was killed, but '%s' cannot be cleared as uid %u, who owns it (the "
-                            "next start there clears it)",
-                            path, (unsigned)owner->st_uid);
+               : reason_set(
+                     why, -EIO,
+                     "its supervisor was killed, but '%s' cannot be cleared as uid %u, who owns it (the "
+                     "next start there clears it)",
+                     path, (unsigned)owner->st_uid);
 }
 
 /* What a killed supervisor left, if the name still leads there. */
@@ -331,8 +332,7 @@ static void remove_dir(struct stop_one *one)
     if (fstat(one->dir_fd, &held) < 0 || stat(one->path, &named) < 0 || held.st_dev != named.st_dev ||
         held.st_ino != named.st_ino)
         return;
-    int r = held.st_uid == geteuid() ? clear(one->path, &one->why)
-                                     : clear_as(&held, one->path, &one->why);
+    int r = held.st_uid == geteuid() ? clear(one->path, &one->why) : clear_as(&held, one->path, &one->why);
     if (r < 0)
         one->result = STOP_FAILED;
 }
