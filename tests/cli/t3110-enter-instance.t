@@ -100,6 +100,14 @@ for who in root user; do
     tell c ''
     await c
 
+    # --- what our caller has open is not for a command inside
+    launch c rootlet run --state-dir "$tmp/state" sh -c 'echo ready; read x; exit 0'
+    run strace -qqq -o /dev/null -e inject=close_range,getdents64:error=EIO rootlet enter --state-dir "$tmp/state" true
+    status_is 1 'descriptors that cannot be closed: no command'
+    err_like 'descriptors that came from outside' 'and why'
+    tell c ''
+    await c
+
     # --- no instance
     fails 'no directory' "/nowhere'.*No such" rootlet enter --state-dir=/nowhere true
     fails 'a directory without an instance' 'no instance is running' rootlet enter --state-dir="$tmp" true
