@@ -279,13 +279,15 @@ static int dockerproxy(const struct options *o, int report_fd)
     enum support support = SUPPORT_NONE;
     uint32_t id = 0;
     bool v6 = false;
-    sigset_t set, before;
+    sigset_t set, blocked, before;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &set, &before);
+    blocked = set;
+    sigaddset(&blocked, SIGPIPE); /* dockerd's end, before which the port is still to be taken back */
+    sigprocmask(SIG_BLOCK, &blocked, &before);
     int r = find_socket(socket, &why);
     if (r == 0)
         r = make_spec(o, &spec, &v6, &why);

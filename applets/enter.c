@@ -589,7 +589,9 @@ static int enter(struct visit *v, char **words)
     /* The peer hands on what its caller left open; under our own name that is not for a command inside. */
     if (!v->alias) {
         command.listen_fds = command_find_activation();
-        fd_close_all_but(3 + (int)command.listen_fds, NULL, 0);
+        int r = fd_close_all_but(3 + (int)command.listen_fds, NULL, 0);
+        if (r < 0)
+            return log_errno(r, "cannot close the descriptors that came from outside"), 1;
         for (unsigned i = 0; i < command.listen_fds; i++)
             fd_set_cloexec(3 + (int)i, true); /* until the command's own exec */
     }

@@ -209,7 +209,9 @@ int command_reap(const struct command *c)
     /* What the command holds open must not be kept open by its reaper (a pipe's end, a terminal). */
     const int keep[] = {c->sync_fd, done};
     log_copy_end();
-    fd_close_all_but(3, keep, array_size(keep));
+    int closed = fd_close_all_but(3, keep, array_size(keep));
+    if (closed < 0) /* the first process of a pid namespace: its end is that of the command */
+        return closed;
     undone = -1;
     tell_started(c, done);
     fd_close(&done);

@@ -14,6 +14,7 @@
 #include "core/fd.h"
 #include "core/parse.h"
 #include "core/strv.h"
+#include "core/target.h"
 
 enum {
     FILE_MAX = 1 << 20,    /* of a file of /proc; a command line may be longer: it is not shown then */
@@ -22,43 +23,11 @@ enum {
 
 /* ---------------------------------------------------------------- what /proc says of one process */
 
-struct stat_line {
-    int ppid;
-    unsigned flags;
-    unsigned long long start; /* clock ticks after boot */
-};
-
-/* /proc/PID/stat (proc(5)); the name in it may hold anything, so the last ')' counts. */
-static int read_stat(int proc_fd, struct stat_line *ret)
-{
-    free_auto char *text = NULL;
-    int r = file_read(proc_fd, "stat", FILE_MAX, &text, NULL);
-    if (r < 0)
-        return r;
-    const char *at = strrchr(text, ')');
-    struct stat_line s;
-    /* 3 state, 4 ppid, 9 flags, 22 starttime */
-    if (!at ||
-        sscanf(at, ") %*c %9d %*d %*d %*d %*d %9u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %20llu",
-               &s.ppid, &s.flags, &s.start) != 3)
-        return -EINVAL;
-    *ret = s;
-    return 0;
-}
-
-static int open_proc(pid_t pid)
-{
-    char path[32];
-    snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
 bool instance_is_child(pid_t child, pid_t parent, bool *ret_stage)
 {
-    fd_auto int proc = open_proc(child);
-    struct stat_line s;
-    if (proc < 0 || read_stat(proc, &s) < 0 || s.ppid != parent)
+    fd_auto int proc = target_open(child);
+    struct target_state s;
+    if (proc < 0 || target_state(proc, &s) < 0 || s.parent != parent)
         return false;
     if (!ret_stage)
         return true;
@@ -68,6 +37,13 @@ bool instance_is_child(pid_t child, pid_t parent, bool *ret_stage)
         stage = !strcmp(words, "/proc/self/exe");
     *ret_stage = stage;
     return true;
+}
+
+bool instance_executed(pid_t pid)
+{
+    struct target_state s;
+    fd_auto int proc = target_open(pid);
+    return proc < 0 || target_state(proc, &s) < 0 || !(s.flags & FORKED_NO_EXEC);
 }
 
 /* The @n-th from the outside of the numbers that a process has in nested pid namespaces, or 0; @n 0: the innermost, and its depth. */
@@ -134,7 +110,7 @@ struct wanted {
 static bool is_wanted(pid_t pid, void *arg)
 {
     struct wanted *w = arg;
-    fd_auto int proc = open_proc(pid);
+    fd_auto int proc = target_open(pid);
     if (proc < 0 || number_at(proc, w->depth, NULL) != w->number)
         return false;
     w->found = pid;
@@ -253,7 +229,7 @@ static int examine_fd(struct found_instance *f, const char *fd)
     return r;
 }
 
-static uint64_t age_of(const struct stat_line *s)
+static uint64_t age_of(const struct target_state *s)
 {
     struct timespec now;
     long hz = sysconf(_SC_CLK_TCK);
@@ -264,11 +240,11 @@ static uint64_t age_of(const struct stat_line *s)
 
 static int examine(pid_t pid, bool all, int (*fn)(const struct found_instance *, void *), void *arg)
 {
-    fd_auto int proc = open_proc(pid);
+    fd_auto int proc = target_open(pid);
     struct found_instance f = {.pid = pid, .proc_fd = proc, .dir_fd = -1};
     struct stat st;
-    struct stat_line line;
-    if (proc < 0 || fstat(proc, &st) < 0 || (!all && st.st_uid != geteuid()) || read_stat(proc, &line) < 0)
+    struct target_state line;
+    if (proc < 0 || fstat(proc, &st) < 0 || (!all && st.st_uid != geteuid()) || target_state(proc, &line) < 0)
         return 0;
     f.uid = st.st_uid;
     f.age_s = age_of(&line);
@@ -315,9 +291,9 @@ struct eldest {
 static bool is_older(pid_t pid, void *arg)
 {
     struct eldest *e = arg;
-    struct stat_line s;
-    fd_auto int proc = open_proc(pid);
-    if (proc < 0 || read_stat(proc, &s) < 0)
+    struct target_state s;
+    fd_auto int proc = target_open(pid);
+    if (proc < 0 || target_state(proc, &s) < 0)
         return false;
     /* Within one clock tick the number tells, but for the rare moment when numbers start over. */
     if (!e->pid || s.start < e->start || (s.start == e->start && pid < e->pid))
@@ -331,13 +307,13 @@ int instance_command(const struct found_instance *f, char **ret, size_t *ret_len
     pid_t pid = f->child;
     if (!instance_is_child(pid, f->pid, &stage))
         return -ESRCH;
-    fd_auto int proc = open_proc(pid);
+    fd_auto int proc = target_open(pid);
     if (proc >= 0 && stage) {
         struct eldest e = {0, 0};
         each_child(proc, is_older, &e);
         fd_close(&proc);
         if (e.pid)
-            proc = open_proc(e.pid);
+            proc = target_open(e.pid);
     }
     int r = proc < 0 ? -ESRCH : file_read(proc, "cmdline", FILE_MAX, ret, ret_len);
     if (r == 0 && *ret_len)

@@ -38,6 +38,12 @@ int instances_each(bool all, int (*fn)(const struct found_instance *, void *), v
 bool instance_is_child(pid_t child, pid_t parent, bool *ret_stage);
 
 /**
+ * instance_executed - has the process @pid (a number of this /proc) executed a program since it was forked?
+ * Good for a zombie, too; true if it cannot be told (no /proc).
+ */
+bool instance_executed(pid_t pid);
+
+/**
  * instance_command - what runs in it: /proc/PID/cmdline of the command, words with a NUL after each
  * Behind a reaper, that is the reaper's eldest child; of a command that has not been executed yet: the supervisor's words.
  * @ret: malloc()ed. Return: 0 or -errno.

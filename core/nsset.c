@@ -110,6 +110,9 @@ int nsset_join(struct nsset *s, struct reason *why)
     r = join_one(s, user);
     if (r < 0)
         return explain(s, user, r, why);
+    r = nsset_hide(); /* the new capabilities may have set the flag anew, like a change of uids */
+    if (r < 0)
+        return reason_set(why, r, "cannot hide from who is in there: %s", strerror(-r));
     for (int i = 0; ns_kinds[i].name; i++) {
         r = join_one(s, i);
         if (r < 0 && !s->ns[i].same)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/ns.h"
 #include "core/parse.h"
 #include "core/statedir.h"
 #include "core/strv.h"
@@ -114,6 +115,29 @@ static int find_child(int dir_fd, const char *path, pid_t supervisor, pid_t *ret
     return 0;
 }
 
+/*
+ * An instance is in a user namespace that its supervisor's user has made. A process in another one may be a trap: what root wants to
+ * have done inside would be done outside, by root.
+ */
+static int check_userns(int child_fd, const char *path, uid_t supervisor_uid, struct reason *why)
+{
+    uid_t owner;
+    fd_auto int fd = ns_open_at(child_fd, "user");
+    int r = fd < 0 ? fd : ns_owner_uid(fd, &owner);
+    if (r == -EACCES) /* then it cannot be entered either, which says more */
+        return 0;
+    if (r < 0)
+        return reason_set(why, r, "cannot examine the user namespace of the instance of '%s': %s", path,
+                          strerror(-r));
+    if (owner == supervisor_uid)
+        return 0;
+    return reason_set(
+        why, -EPERM,
+        "the process of '%s/child_pid' is in a user namespace that belongs to uid %u, not to uid "
+        "%u like the state directory: that is no instance",
+        path, (unsigned)owner, (unsigned)supervisor_uid);
+}
+
 /* As the command has it. A directory in memory (statedir_open_memory()) has no other name than the one given. */
 static int full_path(int dir_fd, const char *path, char *ret, struct reason *why)
 {
@@ -153,8 +177,12 @@ int running_find(const char *path, struct running *ret, struct reason *why)
     r = check_lock(dir_fd, path, why);
     if (r == 0)
         r = find_child(dir_fd, path, peer.pid, &found.child, &found.child_fd, why);
-    if (r < 0)
+    if (r == 0)
+        r = check_userns(found.child_fd, path, peer.uid, why);
+    if (r < 0) {
+        running_done(&found);
         return r;
+    }
     found.supervisor = peer.pid;
     found.euid = peer.uid;
     found.egid = peer.gid;

@@ -6,7 +6,8 @@
  *   - somebody answers at api.sock: the kernel names who listens there (SO_PEERCRED, unix(7)), which is the supervisor, alive;
  *   - that one has the uid of the directory's owner, and nobody else can write to the directory;
  *   - the lock is held (core/statedir.h);
- *   - the process with that number, looked at through one descriptor of its /proc/PID, is a child of the supervisor.
+ *   - the process with that number, looked at through one descriptor of its /proc/PID, is a child of the supervisor;
+ *   - its user namespace belongs to that uid (NS_GET_OWNER_UID, ioctl_ns(2)): it is not that of the system, for example.
  * The lock is asked about last: to ask is to try it, and where no supervisor is, that could get into the way of one that is about to start.
  */
 #pragma once

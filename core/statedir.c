@@ -247,6 +247,9 @@ static int lock_and_clear(struct statedir *sd, struct reason *why)
         return reason_set(why, -EBUSY, "the state directory '%s' is in use by another instance", sd->path);
     if (r == -ESTALE)
         return r;
+    if (r == -EINVAL || r == -ELOOP || r == -ENXIO || r == -EISDIR)
+        return reason_set(why, r, "'%s/lock' is no ordinary file (remove it, or name another directory)",
+                          sd->path);
     if (r < 0)
         return reason_set(why, r, "cannot lock '%s/lock': %s", sd->path, strerror(-r));
     r = dir_clear(sd->dir_fd, "lock", name);

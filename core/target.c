@@ -35,13 +35,14 @@ int target_state(int target_fd, struct target_state *ret)
     int r = read_proc(target_fd, "stat", &text);
     if (r < 0)
         return r;
-    /* PID (NAME) STATE PPID ...: the name may have anything in it, also ") ". */
+    /* PID (NAME) STATE PPID ...: the name may have anything in it, also ") ". The 3rd, 4th, 9th and 22nd. */
     const char *end = strrchr(text, ')');
-    char state;
-    int parent;
-    if (!end || sscanf(end + 1, " %c %d", &state, &parent) != 2)
+    struct target_state s;
+    if (!end ||
+        sscanf(end, ") %c %9d %*d %*d %*d %*d %9u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %20llu",
+               &s.state, &s.parent, &s.flags, &s.start) != 4)
         return -EBADMSG;
-    *ret = (struct target_state){state, parent};
+    *ret = s;
     return 0;
 }
 

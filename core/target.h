@@ -13,8 +13,10 @@ int target_open(pid_t pid);
 struct target_state {
     char state; /* as in proc(5): 'Z' and 'X' have ended */
     pid_t parent;
+    unsigned flags;           /* PF_* of linux/sched.h */
+    unsigned long long start; /* clock ticks after boot */
 };
-/* target_state - 0 or -errno; -ESRCH: it has ended, and has been waited for. */
+/* target_state - from /proc/PID/stat: 0 or -errno; -ESRCH: it has ended, and has been waited for. */
 int target_state(int target_fd, struct target_state *ret);
 
 /* target_ended - is it dead, or a zombie? */

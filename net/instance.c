@@ -22,6 +22,7 @@
 
 #include "core/cgroup.h"
 #include "core/fd.h"
+#include "core/instances.h"
 #include "core/log.h"
 #include "core/ns.h"
 #include "core/probe.h"
@@ -248,6 +249,7 @@ static void running_message(struct instance *in, const struct sync_in *msg)
     if (msg->msg == SYNC_FAILED) {
         in->exec_failed = true; /* the exit status, which is on its way, says more */
     } else if (msg->msg == SYNC_STARTED && !in->exec_failed) {
+        in->exec_told = true;
         detach_ready(in);
     } else if (msg->msg == SYNC_STOPPED && msg->len == sizeof(sig)) {
         memcpy(&sig, msg->payload, sizeof(sig));
@@ -284,6 +286,13 @@ static int take_message(struct instance *in)
     return 0;
 }
 
+/* Without a reaper nobody says so: its end closes the pair, too. To be asked before it is reaped. */
+static bool was_executed(const struct instance *in)
+{
+    return in->running && !in->exec_failed &&
+           (in->cfg->reaper ? in->exec_told : instance_executed(in->child_in_proc));
+}
+
 static void child_message(struct loop *l, struct watch *w, uint32_t events)
 {
     (void)events;
@@ -293,8 +302,8 @@ static void child_message(struct loop *l, struct watch *w, uint32_t events)
         return;
     /* The exec closes the child's end; a death is told by the pidfd. */
     loop_del(l, w);
-    if (in->running && !in->exec_failed) {
-        detach_ready(in);
+    if (in->child_pidfd >= 0 && (was_executed(in) || (r != -ECONNRESET && in->running))) {
+        detach_ready(in); /* or it cannot be heard any more: then its end will say how it went */
     } else if (r != -ECONNRESET && !in->running) {
         log_errno(r, "cannot receive the child's messages");
         instance_give_up(in);
@@ -306,18 +315,19 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
     (void)events;
     struct instance *in = container_of(w, struct instance, on_exit);
     int status = 0;
-    int r = pidfd_wait(in->child_pidfd, 0, &status);
-    if (r == -ETIMEDOUT)
-        return;
-    loop_del(l, w);
-    fd_close(&in->child_pidfd);
     /*
      * What it sent before its end comes first, for one turn of the loop may tell of both in any order: why it gave up, and
      * whether there was an exec.
      */
     while (in->on_message.armed && !loop_quitting(l, NULL) && take_message(in) == 0)
         ;
-    if (in->running && in->on_message.armed && !in->exec_failed)
+    bool executed = was_executed(in);
+    int r = pidfd_wait(in->child_pidfd, 0, &status);
+    if (r == -ETIMEDOUT)
+        return;
+    loop_del(l, w);
+    fd_close(&in->child_pidfd);
+    if (executed)
         detach_ready(in);
     if (loop_quitting(l, NULL))
         return;
@@ -331,6 +341,8 @@ static void child_ended(struct loop *l, struct watch *w, uint32_t events)
         log_error("the child ended (exit status %d) while it was set up", status >> 8);
         instance_give_up(in);
     } else {
+        if (!executed && (status & 0x7f))
+            log_error("the child was killed by signal %d before it could run the command", status & 0x7f);
         loop_quit(l, proc_exit_code(status, in->cfg->command.style));
     }
 }

@@ -47,7 +47,7 @@ struct instance {
     /* detached (net/detach.c) */
     int starter;
     struct watch on_starter;
-    bool exec_failed, ready_told;
+    bool exec_told, exec_failed, ready_told;
     /* terminal, see net/instance_signals.c */
     bool foreground;    /* at the start, or when we were continued: our group's turn on the terminal */
     bool continued;     /* after a stop of ours; the SIGCONT has not been read yet */

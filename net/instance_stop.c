@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -287,18 +288,53 @@ static void each_pending(struct stop_set *set, void (*fn)(struct stop_one *))
             fn(set->v[i]);
 }
 
-/* What a killed supervisor left, if the name still leads there: taken over by its lock, cleared and removed. */
-static void remove_dir(struct stop_one *one)
+/* Taken over by its lock, cleared and removed. */
+static int clear(const char *path, struct reason *why)
 {
     struct statedir sd = STATEDIR_NONE;
+    int r = statedir_open(path, &sd, why);
+    if (r == 0 && statedir_remove(&sd) < 0)
+        log_debug("something is left in '%s'", path);
+    return r;
+}
+
+/*
+ * The same with the rights of the owner, in a process of its own: the path is in another user's hands, who could have it lead to
+ * somebody else's directory at any moment.
+ */
+static int clear_as(const struct stat *owner, const char *path, struct reason *why)
+{
+    fd_auto int pidfd = -1;
+    int status = 0;
+    pid_t pid = proc_clone(0, &pidfd);
+    if (pid < 0)
+        return reason_set(why, pid, "cannot fork: %s", strerror(-pid));
+    if (pid == 0) {
+        if (setgroups(0, NULL) < 0 || setresgid(owner->st_gid, owner->st_gid, owner->st_gid) < 0 ||
+            setresuid(owner->st_uid, owner->st_uid, owner->st_uid) < 0)
+            _exit(1);
+        _exit(clear(path, why) < 0);
+    }
+    int r = pidfd_wait(pidfd, -1, &status);
+    return r == 0 && status == 0
+               ? 0
+               : reason_set(
+                     why, -EIO,
+                     "its supervisor was killed, but '%s' cannot be cleared as uid %u, who owns it (the "
+                     "next start there clears it)",
+                     path, (unsigned)owner->st_uid);
+}
+
+/* What a killed supervisor left, if the name still leads there. */
+static void remove_dir(struct stop_one *one)
+{
     struct stat held, named;
     if (fstat(one->dir_fd, &held) < 0 || stat(one->path, &named) < 0 || held.st_dev != named.st_dev ||
         held.st_ino != named.st_ino)
         return;
-    if (statedir_open(one->path, &sd, &one->why) < 0)
+    int r = held.st_uid == geteuid() ? clear(one->path, &one->why) : clear_as(&held, one->path, &one->why);
+    if (r < 0)
         one->result = STOP_FAILED;
-    else
-        (void)statedir_remove(&sd);
 }
 
 static void give_up(struct stop_one *one)

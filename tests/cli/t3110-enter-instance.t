@@ -21,7 +21,7 @@ cat >/tmp/self <<-'EOT'
 EOT
 # Somebody who looks like an instance: a listener, a lock, and in child_pid whatever is wanted.
 cat >/tmp/impostor <<-'EOT'
-	import fcntl, os, socket, sys
+	import ctypes, fcntl, os, socket, subprocess, sys
 	state, words = sys.argv[1], sys.argv[2:]
 	os.mkdir(state)
 	os.chdir(state)
@@ -31,6 +31,8 @@ cat >/tmp/impostor <<-'EOT'
 	lock = open("lock", "w")
 	if "unlocked" not in words:
 	    fcntl.flock(lock, fcntl.LOCK_EX)
+	if words[0] == "child":
+	    words[0] = str(subprocess.Popen(["sleep", "1000"], preexec_fn=lambda: ctypes.CDLL(None).prctl(1, 9)).pid)
 	if words[0] != "none":
 	    open("child_pid", "w").write(words[0])
 	if "world" in words:
@@ -98,6 +100,14 @@ for who in root user; do
     tell c ''
     await c
 
+    # --- what our caller has open is not for a command inside
+    launch c rootlet run --state-dir "$tmp/state" sh -c 'echo ready; read x; exit 0'
+    run strace -qqq -o /dev/null -e inject=close_range,getdents64:error=EIO rootlet enter --state-dir "$tmp/state" true
+    status_is 1 'descriptors that cannot be closed: no command'
+    err_like 'descriptors that came from outside' 'and why'
+    tell c ''
+    await c
+
     # --- no instance
     fails 'no directory' "/nowhere'.*No such" rootlet enter --state-dir=/nowhere true
     fails 'a directory without an instance' 'no instance is running' rootlet enter --state-dir="$tmp" true
@@ -155,6 +165,17 @@ for who in root user; do
     status_is 137 'what has joined a pid namespace ends with the instance'
     nothing_left 'nothing is left'
 done
+
+# A user's process without a user namespace of its own: what root meant for the inside would be done outside, by root.
+who=user
+launch i python3 /tmp/impostor /tmp/tester/state child
+for who in root user; do
+    fails 'a child that is outside, too' 'user namespace.*no instance' rootlet enter --state-dir /tmp/tester/state id
+done
+tell i ''
+await i
+ok 'that is over' $client gone $(strangers | cut -d' ' -f1)
+rm -r /tmp/tester/state
 
 # The fake root inside may not look into what is on its way in: stopped at its first step inside, it shows nothing of itself. (Of
 # the owner of the namespace, that is: when others join, the kernel sees to it. Root's strace stops it; the user's own fake root looks.)

@@ -18,6 +18,30 @@ nothing_stays() {
 }
 full='--net=slirp4netns --copy-up=/etc -p 127.0.0.1:8080:80/tcp'
 
+# The supervisor is held before it looks at its first event; the child, which has said that it is ready, is killed; and on it goes.
+cat >/tmp/untimely <<-'EOT'
+	import os, re, signal, subprocess, sys
+	log = "/tmp/untimely.log"
+	calls = "epoll_wait,epoll_pwait"
+	strace = ["strace", "-f", "-qq", "-o", log, "-e", "trace=sendmsg," + calls, "-e", f"inject={calls}:signal=STOP:when=1", "--"]
+	p = subprocess.Popen(strace + sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+	def seen(pattern):
+	    while True:
+	        found = re.search(pattern, open(log).read() if os.path.exists(log) else "", re.M)
+	        if found:
+	            return found
+	supervisor = seen(r"^(\d+) +--- stopped by SIGSTOP").group(1)
+	child = open(f"/proc/{supervisor}/task/{supervisor}/children").read().split()[0]
+	seen(rf"^{child} +sendmsg.*= \d|^{child} +<... sendmsg.*= \d")
+	os.kill(int(child), signal.SIGKILL)
+	os.kill(int(supervisor), signal.SIGCONT)
+	out, err = p.communicate()
+	sys.stderr.write(err)
+	sys.stdout.write(out)
+	os.unlink(log)
+	sys.exit(p.returncode)
+EOT
+
 for who in root user; do
     tmp=/tmp/$([ $who = root ] && echo root || echo tester)
     for how in '' '--pidns' '--pidns --reaper=false' "$full" "$full --pidns"; do
@@ -71,6 +95,16 @@ for who in root user; do
     run $aliases/rootlesskit --detach true
     status_is 0 'rootlesskit --detach'
     out_like "^$tmp/" 'prints the directory too'
+    who_=$who
+    for how in '' --pidns; do
+        who=root
+        run python3 /tmp/untimely "as-$who_" rootlet run -d --state-dir $tmp/state $how touch $tmp/ran
+        who=$who_
+        status_is 137 "a child that is killed before it can run the command: no success ($how)"
+        out_is '' 'and nothing on stdout'
+        err_like '^rootlet run: .*killed by signal 9 before' 'but why'
+        nok 'the command was not run' test -e $tmp/ran
+    done
     for how in true false; do
         run rootlet run -d --pidns $how
         status_is 0 "a command that has ended already ($how) was started all the same"

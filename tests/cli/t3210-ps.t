@@ -129,25 +129,26 @@ for who in root user; do
     run rootlet ctl stop $tmp/a
     status_is 0 'a supervisor that is stopped'
     err_is '' 'neither'
-    # One that a debugger holds acts upon nothing but SIGKILL. (Once is enough: it is waited for.)
-    if [ $who = user ]; then
-        run rootlet run -d --state-dir $tmp/a --net=none --port-driver=builtin sleep 1000
-        all=$(strangers | cut -d' ' -f1)
-        who=root
-        launch tracer python3 -c 'import ctypes, os, sys
+    # One that a debugger holds acts upon nothing but SIGKILL. It is the user's, stopped by root and by the user.
+    stopper=$who tmp=/tmp/tester
+    who=user
+    run rootlet run -d --state-dir $tmp/a --net=none --port-driver=builtin sleep 1000
+    all=$(strangers | cut -d' ' -f1)
+    who=root
+    launch tracer python3 -c 'import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 pid = int(sys.argv[1])
 if libc.ptrace(16, pid, None, None) != 0: sys.exit(os.strerror(ctypes.get_errno()))
 os.waitpid(pid, 0x40000000); print("held", flush=True); sys.stdin.read()' "$(supervisor_of $tmp/a)"
-        is "$line" held 'a supervisor that is held'
-        who=user
-        run rootlet ctl stop --time 0 $tmp/a
-        status_is 0 'is stopped'
-        err_like 'supervisor .* was killed' 'by force'
-        nok 'its state directory is removed' test -e $tmp/a
-        finish tracer
-        ok 'its processes have ended' $client gone $all
-    fi
+    is "$line" held 'a supervisor that is held'
+    who=$stopper
+    run rootlet ctl stop --time 0 $tmp/a
+    status_is 0 'is stopped'
+    err_like 'supervisor .* was killed' 'by force'
+    nok 'its state directory is removed' test -e $tmp/a
+    finish tracer
+    ok 'its processes have ended' $client gone $all
+    tmp=/tmp/$([ $who = root ] && echo root || echo tester)
     nothing_stays 'nothing is left'
 
     # Odd names and words.

@@ -55,6 +55,9 @@ for who in root user; do
     err_like 'docker-proxy has ended \(status 5\)' 'which is said'
     ports
     out_unlike 8081 'and the port is closed'
+    run $proxy "$state exec 2> >(:); wait \$!; exec ${call/8080/8081} 3>$tmp/report"
+    ports
+    out_unlike 8081 'also when dockerd is gone, and nobody reads what is said'
     run $proxy "$state PATH=$aliases:/usr/bin:/bin; exec ${call/8080/8081} 3>$tmp/report"
     like "$(cat $tmp/report)" $'^1\n.*docker-proxy.*No such file' 'there is no docker-proxy'
     finish c

@@ -5,7 +5,7 @@
 
 Each line of the script is an order: `expect TEXT` (read until TEXT is there, after what was expected before), `send TEXT` (type it;
 \\n, \\x03 and the like are understood), `signal NAME` (to the command's first process), `group NAME` (to the foreground process group),
-`resize ROWS COLUMNS`, `kill FILE` (SIGKILL to the parent of the process whose number is in the file). At the script's end everything else is read.
+`resize ROWS COLUMNS`, `kill FILE` (SIGKILL to the parent of the process whose number is in the file, which has to end then, too). At the script's end everything else is read.
 What came from the terminal is printed; the exit status is the command's, 128 + N for a signal, or 99 when an expected text did not come.
 """
 import fcntl
@@ -55,8 +55,15 @@ try:
         elif order == "group":
             os.killpg(os.tcgetpgrp(terminal), getattr(signal, "SIG" + text))
         elif order == "kill":
-            with open(text) as number, open(f"/proc/{number.read()}/stat") as stat:
+            with open(text) as number:
+                child = int(number.read())
+            end = os.pidfd_open(child)
+            with open(f"/proc/{child}/stat") as stat:
                 os.kill(int(stat.read().rpartition(")")[2].split()[1]), signal.SIGKILL)
+            # The shell is told before: what waits in a read of the terminal would still take what is typed.
+            if not select.select([end], [], [], DEADLINE)[0]:
+                raise TimeoutError
+            os.close(end)
         elif order == "resize":
             rows, columns = text.split()
             fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", int(rows), int(columns), 0, 0))
