@@ -464,8 +464,9 @@ static void limit_half_open(struct stack *s)
         struct sockaddr_storage peer;
         socklen_t len = sizeof(peer);
         /* One that is connected waits for POLLOUT, too, when neither side takes data. */
-        if (getpeername(s->half_open[i], (struct sockaddr *)&peer, &len) < 0)
-            connect(s->half_open[i], &none, sizeof(none));
+        if (getpeername(s->half_open[i], (struct sockaddr *)&peer, &len) < 0 &&
+            connect(s->half_open[i], &none, sizeof(none)) < 0)
+            log_debug("stack: a half-open connection cannot be ended: %s", strerror(errno));
     }
 }
 
