@@ -79,18 +79,18 @@ opened() {
     status_isnt 0 "and not at the name server's address"
 }
 
-for link in tap packet; do
-    for who in $([ $link = tap ] && echo root) user; do
+for kind in tap packet; do
+    for who in $([ $kind = tap ] && echo root) user; do
         # --- run
-        launch c rootlet run --net=slirp4netns --link=$link --ipv6 --copy-up=/etc --tcp=fast sh -c 'echo $$; exec cat'
+        launch c rootlet run --net=slirp4netns --link=$kind --ipv6 --copy-up=/etc --tcp=fast sh -c 'echo $$; exec cat'
         target=$line
         there() { run nsenter --preserve-credentials $([ $who = user ] && echo -U) -n -t $target -- "$@"; }
-        connections "run, $link"
+        connections "run, $kind"
         ipv6
         closed
         finish c
         err_is '' 'not a word of complaint'
-        launch c rootlet run --net=slirp4netns --link=$link --ipv6 --copy-up=/etc --tcp=fast --host-loopback sh -c 'echo $$; exec cat'
+        launch c rootlet run --net=slirp4netns --link=$kind --ipv6 --copy-up=/etc --tcp=fast --host-loopback sh -c 'echo $$; exec cat'
         target=$line
         opened
         finish c
@@ -98,9 +98,9 @@ for link in tap packet; do
         # --- netd, for a namespace that it did not make
         there() { inside "$@"; }
         hold
-        start_netd netd -c -6 --tcp=fast --disable-host-loopback $target tap0
+        start_netd netd -c -6 --link=$kind --tcp=fast --disable-host-loopback $target tap0
         is "$ready" 1 'netd --tcp=fast'
-        connections "netd, $link"
+        connections "netd, $kind"
         ipv6
         closed
         finish netd
@@ -109,13 +109,12 @@ for link in tap packet; do
         out_is '' 'its rules end with it'
         finish holder
         hold
-        start_netd netd -c -6 --tcp=fast $target tap0
+        start_netd netd -c -6 --link=$kind --tcp=fast $target tap0
         opened
         finish netd
         finish holder
     done
 done
-link=
 
 for who in root user; do
     there() { inside "$@"; }
