@@ -142,7 +142,7 @@ for way in "${all_ways[@]}"; do
     finish holder
 done
 
-link=''
+link_option=()
 # The namespace's own process may die first; netd stays until it is told to go.
 who=user
 hold

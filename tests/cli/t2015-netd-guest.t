@@ -73,7 +73,7 @@ for way in "${all_ways[@]}"; do
 done
 
 # --- from which address
-link=''
+link_option=()
 ip addr add 192.0.2.22/24 dev eth0
 ip addr add fd00::22/64 dev eth0 nodad
 for who in root user; do
@@ -114,7 +114,7 @@ touch /tmp/netns
 unshare --net=/tmp/netns true
 who=root
 for link in tap packet; do
-    start_netd netd -c --netns-type=path /tmp/netns tap0
+    start_netd netd -c --link=$link --netns-type=path /tmp/netns tap0
     is "$ready" 1 'a bound namespace without a process'
     run nsenter --net=/tmp/netns curl -sS http://203.0.113.80/
     out_is 'hello from outside' "works ($link)"

@@ -6,8 +6,11 @@
 #     for way in "${ways[@]}"; do choose "$way"
 ways=('root tap' 'user packet')
 all_ways=('root tap' 'user tap' 'user packet' 'root packet')
-link=''
-choose() { read -r who link <<<"$1"; }
+link='' link_option=()
+choose() {
+    read -r who link <<<"$1"
+    link_option=("--link=$link")
+}
 
 # no_fast: the option that keeps TCP on libslirp's path, where netd has another one.
 no_fast() { if "$ROOTLET" netd --help | grep -q -- --tcp; then echo --tcp=slirp; fi; }
@@ -31,7 +34,7 @@ start_netd() {
     rm -f "$fifo"
     mkfifo -m 666 "$fifo"
     # shellcheck disable=SC2016 # expanded by the inner shell
-    spawn "$name" bash -c 'exec 5>"$1" 6<&0 && shift && exec "$@"' x "$fifo" "$aliases/slirp4netns" --ready-fd=5 --exit-fd=6 ${link:+--link=$link} "$@"
+    spawn "$name" bash -c 'exec 5>"$1" 6<&0 && shift && exec "$@"' x "$fifo" "$aliases/slirp4netns" --ready-fd=5 --exit-fd=6 "${link_option[@]}" "$@"
     ready=$(timeout --foreground "$LIMIT" cat "$fifo")
 }
 
