@@ -9,6 +9,8 @@
 
 #include "core/fd.h"
 
+enum { DATAGRAMS_MAX = 1 << 16 }; /* of one answer, and of what others send meanwhile */
+
 /* NLA_ALIGN is an int macro; sizes here are size_t. */
 static size_t align4(size_t n)
 {
@@ -249,23 +251,24 @@ int nl_open(int protocol)
     return steal_fd(&fd);
 }
 
-/* One datagram from the kernel itself (nl_pid 0); other senders are passed over. */
+/*
+ * One datagram, which has to come from the kernel itself (nl_pid 0). Who has CAP_NET_ADMIN over the socket's namespace may
+ * write to it as well, faster than it can be read: the caller has to count what is none.
+ */
 static ssize_t receive(int fd, void *buf, size_t size, int flags)
 {
-    for (;;) {
-        struct sockaddr_nl from = {0};
-        struct iovec v = {buf, size};
-        struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v, .msg_iovlen = 1};
-        ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | flags);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0 || (m.msg_flags & MSG_TRUNC))
-            return -EBADMSG;
-        if (m.msg_namelen == sizeof(from) && from.nl_pid == 0)
-            return n;
-    }
+    struct sockaddr_nl from = {0};
+    struct iovec v = {buf, size};
+    struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &v, .msg_iovlen = 1};
+    ssize_t n;
+    do
+        n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | flags);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    if (n == 0 || (m.msg_flags & MSG_TRUNC))
+        return -EBADMSG;
+    return m.msg_namelen == sizeof(from) && from.nl_pid == 0 ? n : -ENOMSG;
 }
 
 /* All messages of one buffer share a number: answers to an earlier, failed exchange carry another. */
@@ -325,12 +328,15 @@ int nl_talk(int fd, struct nl_buf *b, nl_msg_fn *fn, void *arg, struct reason *w
 
     unsigned char
         buf[32768]; /* what the kernel's dumps are cut to (NLMSG_GOODSIZE at most, 32 KiB since 4.9) */
-    for (;;) {
+    for (int i = 0; i < DATAGRAMS_MAX; i++) {
         ssize_t n = receive(fd, buf, sizeof(buf), 0);
+        if (n == -ENOMSG)
+            continue;
         if (n < 0)
             return (int)n;
         int r = nl_parse(buf, (size_t)n, seq, fn, arg, why);
         if (r)
             return r == 1 ? 0 : r;
     }
+    return -EAGAIN;
 }

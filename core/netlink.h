@@ -88,7 +88,10 @@ void nl_flags(struct nl_buf *b, uint16_t flags);
  */
 int nl_send(int fd, struct nl_buf *b);
 
-/* nl_recv - one datagram of the kernel, if there is one: its length, or -EAGAIN, -EBADMSG (cut short), -errno of recvmsg(2). */
+/*
+ * nl_recv - one datagram, if there is one: its length, or -EAGAIN (none), -EBADMSG (cut short), -ENOMSG (of another process,
+ * not of the kernel), -errno of recvmsg(2). A caller that reads on after one of the middle two has to count them.
+ */
 ssize_t nl_recv(int fd, void *buf, size_t size);
 
 /* nl_open - a socket for NETLINK_ROUTE or another protocol, in the caller's netns. CLOEXEC fd or -errno. */
@@ -97,6 +100,7 @@ int nl_open(int protocol);
 /**
  * nl_talk - send what is in @b and read the answers until the last message is acknowledged
  * Adds NLM_F_ACK to the last message (not to a dump, which ends by itself). Blocks for the kernel only, which answers at once.
- * Return: 0, the builder's error, the kernel's (-errno), or what @fn returned.
+ * Return: 0, the builder's error, the kernel's (-errno), what @fn returned, or -EAGAIN when the answer did not come for all
+ * the messages of others.
  */
 int nl_talk(int fd, struct nl_buf *b, nl_msg_fn *fn, void *arg, struct reason *why);

@@ -40,7 +40,7 @@ static void drain(int nl)
     unsigned char byte;
     for (int i = 0; i < DRAIN_MAX; i++) {
         ssize_t n = nl_recv(nl, &byte, sizeof(byte));
-        if (n < 0 && n != -EBADMSG) /* cut short, of course */
+        if (n < 0 && n != -EBADMSG && n != -ENOMSG) /* cut short, of course */
             return;
     }
 }
@@ -135,7 +135,7 @@ void nfq_parse(const void *data, size_t len, nfq_packet_fn *fn, void *arg)
 int nfq_receive(int nl, void *buf, size_t size, nfq_packet_fn *fn, void *arg)
 {
     ssize_t n = nl_recv(nl, buf, size);
-    if (n == -EBADMSG)
+    if (n == -EBADMSG || n == -ENOMSG)
         return 0;
     if (n < 0)
         return (int)n;

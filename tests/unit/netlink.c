@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/netlink.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include <sys/socket.h>
 
 #include "tests/unit/tap.h"
 
@@ -136,8 +139,28 @@ static void test_ext_ack(void)
     is_str(why.text, "", "are not looked for");
 }
 
+/* Any process that may can write to a netlink socket: each such message is told apart, and counted by the reader. */
+static void test_sender(void)
+{
+    unsigned char buf[64];
+    struct sockaddr_nl to;
+    socklen_t len = sizeof(to);
+    int ours = nl_open(NETLINK_USERSOCK), other = nl_open(NETLINK_USERSOCK);
+    ok(ours >= 0 && other >= 0, "two sockets");
+    is_int(getsockname(ours, (struct sockaddr *)&to, &len), 0, "the address of one");
+    is_int(nl_recv(ours, buf, sizeof(buf)), -EAGAIN, "nothing to receive");
+    for (int i = 0; i < 2; i++)
+        is_int(sendto(other, "hello", 5, 0, (struct sockaddr *)&to, len), 5, "the other one writes to it");
+    is_int(nl_recv(ours, buf, sizeof(buf)), -ENOMSG, "a message of somebody else");
+    is_int(nl_recv(ours, buf, sizeof(buf)), -ENOMSG, "and another one: no call reads more than one");
+    is_int(nl_recv(ours, buf, sizeof(buf)), -EAGAIN, "no more");
+    close(ours);
+    close(other);
+}
+
 int main(void)
 {
+    test_sender();
     test_builder();
     test_overflow();
     test_parser();
