@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/fast_syn.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { IP4_HDR = 20, IP6_HDR = 40, TCP_HDR = 20, FLAGS = 13, SYN = 0x02, FIN_SYN_RST_ACK = 0x17 };
 
@@ -61,4 +63,27 @@ bool syn_parse(const unsigned char *packet, size_t len, struct syn *ret)
     s.len = len;
     *ret = s;
     return true;
+}
+
+int syn_send(int raw, const unsigned char *packet, size_t len, const union sockaddr_ip *dst, uint32_t mark)
+{
+    union {
+        struct cmsghdr align;
+        unsigned char room[CMSG_SPACE(sizeof(uint32_t))];
+    } control = {.room = {0}};
+    union sockaddr_ip to = *dst;
+    struct iovec v = {(void *)(uintptr_t)packet, len};
+    ip_set_port(&to, 0); /* of an IPv6 raw socket that would be a protocol */
+    struct msghdr m = {.msg_name = &to,
+                       .msg_namelen = ip_len(&to),
+                       .msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control.room,
+                       .msg_controllen = sizeof(control.room)};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SO_MARK;
+    c->cmsg_len = CMSG_LEN(sizeof(mark));
+    memcpy(CMSG_DATA(c), &mark, sizeof(mark));
+    return sendmsg(raw, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "net/ip.h"
 
@@ -18,3 +19,11 @@ struct syn {
 
 /* syn_parse - is it an IP packet that is nothing but a TCP SYN: no fragment, no IPv6 extension headers, no data? */
 bool syn_parse(const unsigned char *packet, size_t len, struct syn *ret);
+
+/**
+ * syn_send - send a SYN once more, as if its sender had
+ * @raw: a raw socket of protocol IPPROTO_RAW in the sender's netns; its packets have their IP header already (raw(7))
+ * @mark: of the packet; takes CAP_NET_ADMIN or CAP_NET_RAW over the netns
+ * Return: 0 or -errno of sendmsg(2), that of a firewall among them. Does not block.
+ */
+int syn_send(int raw, const unsigned char *packet, size_t len, const union sockaddr_ip *dst, uint32_t mark);

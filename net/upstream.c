@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/upstream.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <netinet/tcp.h>
+
+#include "core/fd.h"
 
 /* 0.0.0.0/8 (connect() takes it for loopback) and 127.0.0.0/8. */
 bool upstream_forbidden4(const unsigned char a[4])
@@ -68,4 +73,37 @@ bool upstream_dial(const struct addrplan *plan, bool disable_host_loopback, cons
 {
     return dst->sa.sa_family == AF_INET ? dial4(plan, disable_host_loopback, dst, ret)
                                         : dial6(plan, disable_host_loopback, dst, ret);
+}
+
+static int bind_outbound(int fd, int family, const struct in_addr *outbound, const struct in6_addr *outbound6)
+{
+    union sockaddr_ip a;
+    memset(&a, 0, sizeof(a));
+    a.sa.sa_family = (sa_family_t)family;
+    if (family == AF_INET && outbound)
+        a.in.sin_addr = *outbound;
+    else if (family == AF_INET6 && outbound6)
+        a.in6.sin6_addr = *outbound6;
+    else
+        return 0;
+    return bind(fd, &a.sa, ip_len(&a)) < 0 ? -errno : 0;
+}
+
+int upstream_connect(const union sockaddr_ip *to, const struct in_addr *outbound,
+                     const struct in6_addr *outbound6, int *ret_fd)
+{
+    const int on = 1;
+    fd_auto int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+    int r = bind_outbound(fd, to->sa.sa_family, outbound, outbound6);
+    if (r < 0)
+        return r;
+    r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
+    if (r == 0 || r == -EINPROGRESS)
+        *ret_fd = steal_fd(&fd);
+    return r;
 }

@@ -24,3 +24,12 @@ bool upstream_forbidden6(const unsigned char a[16]);
  */
 bool upstream_dial(const struct addrplan *plan, bool disable_host_loopback, const union sockaddr_ip *dst,
                    union sockaddr_ip *ret);
+
+/**
+ * upstream_connect - begin to connect to what upstream_dial() said
+ * @outbound, @outbound6: the source address, or NULL
+ * Return: 0: it stands; -EINPROGRESS: writable when that is decided (SO_ERROR); or -errno of socket(2), bind(2), connect(2). *ret_fd is set for
+ * the first two: non-blocking, the caller's. Does not block.
+ */
+int upstream_connect(const union sockaddr_ip *to, const struct in_addr *outbound,
+                     const struct in6_addr *outbound6, int *ret_fd);

@@ -196,6 +196,20 @@ for who in root user; do
     finish c
 done
 
+# --- the guest's root ends the listener: libslirp takes over, and netd does not run in circles
+for who in root user; do
+    launch c rootlet run --net=slirp4netns --tcp=fast --ipv6 --copy-up=/etc sh -c '
+        ss -K -t -l "sport = :4" >/dev/null; ss -Htln; echo; curl -sS http://203.0.113.80/; curl -sS "http://[2001:db8::80]/"; exec cat'
+    is "$line" '' 'a listener is ended from inside'
+    netd=$(pgrep -x rootlet-netd)
+    for protocol in IPv4 IPv6; do
+        hear c
+        is "$line" 'hello from outside' "connections work over $protocol"
+    done
+    ok 'and netd sleeps' timeout --foreground "$LIMIT" sh -c 'until grep -q "^State:.S" "/proc/$0/status"; do :; done' "$netd"
+    finish c
+done
+
 # --- firewalls, containers behind a bridge, rootlet in rootlet: all inside one instance
 cat >/tmp/bridge.sh <<'E2'
 set -e
