@@ -480,7 +480,8 @@ static bool arm(struct stack *s)
         struct epoll_event e = {.events = (uint32_t)slot->wanted, .data.fd = fd};
         if (slot->armed == slot->wanted)
             continue;
-        if (epoll_ctl(s->epfd, slot->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &e) < 0)
+        int op = !slot->wanted ? EPOLL_CTL_DEL : slot->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+        if (epoll_ctl(s->epfd, op, fd, &e) < 0)
             return false;
         slot->armed = slot->wanted;
     }
