@@ -354,28 +354,38 @@ static void forbid_sockets(struct stack *s, bool forbid)
     setrlimit(RLIMIT_NOFILE, forbid ? &none : &s->files);
 }
 
-void stack_input(struct stack *s, const void *frame, size_t len)
+static void input(struct stack *s, const void *frame, size_t len, bool known)
 {
     if (len > INT32_MAX)
         return;
     enum kind k = frame_kind(frame, len);
-    bool full = k != KIND_NONE && is_full(s, k);
+    bool closed = known || (k != KIND_NONE && is_full(s, k));
     unsigned char hint[NEIGHBOR_FRAME];
     size_t hint_len = neighbor_learn(&s->neighbor, frame, len, hint);
     if (hint_len)
         slirp_input(s->slirp, hint, (int)hint_len);
     s->opened = -1;
     s->input = k;
-    if (full)
+    if (closed)
         forbid_sockets(s, true);
     slirp_input(s->slirp, frame, (int)len);
     s->input = KIND_NONE;
-    if (full)
+    if (closed)
         forbid_sockets(s, false);
     s->news = s->news || hint_len || neighbor_speaks(frame, len);
     hint_len = neighbor_insist(&s->neighbor, frame, len, hint);
     if (hint_len)
         slirp_input(s->slirp, hint, (int)hint_len);
+}
+
+void stack_input(struct stack *s, const void *frame, size_t len)
+{
+    input(s, frame, len, false);
+}
+
+void stack_input_known(struct stack *s, const void *frame, size_t len)
+{
+    input(s, frame, len, true);
 }
 
 int stack_opened(const struct stack *s)

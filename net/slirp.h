@@ -43,6 +43,8 @@ void stack_free(struct stack *s);
 
 /* stack_input - one Ethernet frame from the guest; anything may be in it. */
 void stack_input(struct stack *s, const void *frame, size_t len);
+/* stack_input_known - one of something that is there already: the stack opens no socket for it. */
+void stack_input_known(struct stack *s, const void *frame, size_t len);
 /* stack_opened - the TCP socket that the last stack_input() opened towards the host's network, the stack's own; -1: none. */
 int stack_opened(const struct stack *s);
 /* stack_sockets - how many it wanted polled in this turn: what a turn costs grows with it. */
