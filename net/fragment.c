@@ -148,8 +148,8 @@ size_t fragments_add(struct fragments *f, const void *frame, size_t len, unsigne
         return 0;
     size_t end = at + n;
     /* Nothing may lie behind the end, whichever came first: it would be counted for a hole before it. */
-    if ((d->data_len && (end > d->data_len || (!more && end != d->data_len))) ||
-        (!more && d->reach > end) || !mark(d, at / 8, units, &known)) {
+    if ((d->data_len && (end > d->data_len || (!more && end != d->data_len))) || (!more && d->reach > end) ||
+        !mark(d, at / 8, units, &known)) {
         d->born = 0;
         return 0;
     }
