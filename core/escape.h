@@ -4,8 +4,9 @@
 #include "core/strv.h"
 
 enum escape {
-    ESCAPE_TERMINAL, /* control characters (C0, DEL, C1), the backslash, and what is not UTF-8 (RFC 3629) */
-    ESCAPE_INVALID,  /* only what is not UTF-8: for JSON, which has escapes of its own for the rest */
+    ESCAPE_TERMINAL, /* control characters (C0, DEL, C1), invisible ones and those that turn the direction of text
+                         (Unicode), the backslash, and what is not UTF-8 (RFC 3629) */
+    ESCAPE_INVALID, /* only what is not UTF-8: for JSON, which has escapes of its own for the rest */
 };
 
 /* escape_add - append @len bytes of @s; each byte of what is to be escaped becomes \xNN. */

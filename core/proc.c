@@ -110,6 +110,12 @@ bool pidfd_continued(int pidfd)
     return waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WCONTINUED | WNOHANG) == 0 && si.si_pid;
 }
 
+bool pidfd_has_ended(int pidfd)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    return pidfd < 0 || poll(&p, 1, 0) > 0;
+}
+
 void proc_all_signals(sigset_t *ret)
 {
     memset(ret, 0xff, sizeof(*ret));

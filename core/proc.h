@@ -18,6 +18,8 @@ int pidfd_queue(int pidfd, int sig, int value); /* the same with a value, as sig
 int proc_signal(int pidfd, pid_t pid, int sig);
 /* pidfd_wait - reap exactly this child, waiting at most @timeout_ms (-1: for ever). 0 and *ret_status as of waitpid(2), -ETIMEDOUT, -ECHILD. */
 int pidfd_wait(int pidfd, int timeout_ms, int *ret_status);
+/* pidfd_has_ended - is that process (anybody's) dead, reaped or not (pidfd_open(2))? True for -1: none. Does not block. */
+bool pidfd_has_ended(int pidfd);
 /* pidfd_stopped - the signal that has stopped this child since this was asked last, or 0 (waitid(2), WSTOPPED). Does not block. */
 int pidfd_stopped(int pidfd);
 /* pidfd_continued - has this child been continued since it was stopped, and this not been asked since? (waitid(2), WCONTINUED). Does not block. */

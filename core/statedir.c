@@ -379,14 +379,16 @@ int statedir_read_child_pid(const char *path, pid_t *ret)
     return parse_pid(text, ret) < 0 ? -EINVAL : 0;
 }
 
-static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct sockaddr_un *ret,
-                       socklen_t *ret_len)
+int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret,
+                      socklen_t *ret_len)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
-    int r = str_format(sa.sun_path, sizeof(sa.sun_path), "%s/%s", dir, name);
+    if (sd->dir_fd < 0)
+        return -ENOENT;
+    int r = str_format(sa.sun_path, sizeof(sa.sun_path), "%s/%s", sd->path, name);
     if (r < 0)
-        r = str_format(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
+        r = str_format(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", sd->dir_fd, name);
     if (r < 0)
         return r;
     *ret = sa;
@@ -394,31 +396,21 @@ static int sockaddr_at(int dir_fd, const char *dir, const char *name, struct soc
     return 0;
 }
 
-int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret,
-                      socklen_t *ret_len)
-{
-    return sd->dir_fd < 0 ? -ENOENT : sockaddr_at(sd->dir_fd, sd->path, name, ret, ret_len);
-}
-
 int statedir_connect(int fd, const char *path)
 {
-    struct sockaddr_un sa;
-    socklen_t len;
-    char dir[PATH_MAX];
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    fd_auto int file = -1;
 
-    int r = str_format(dir, sizeof(dir), "%s", path);
+    if (!*path) /* an abstract address otherwise: anybody's */
+        return -ENOENT;
+    int r = str_format(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+    if (r < 0) {
+        file = open(path, O_PATH | O_CLOEXEC);
+        if (file < 0)
+            return -errno;
+        r = str_format(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d", file);
+    }
     if (r < 0)
         return r;
-    char *slash = strrchr(dir, '/');
-    const char *name = slash ? slash + 1 : path;
-    if (slash)
-        *slash = '\0';
-    const char *in = !slash ? "." : *dir ? dir : "/";
-    fd_auto int dir_fd = open(in, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0)
-        return -errno;
-    r = sockaddr_at(dir_fd, in, name, &sa, &len);
-    if (r < 0)
-        return r;
-    return connect(fd, (const struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+    return connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
 }

@@ -75,7 +75,7 @@ int statedir_join(const struct statedir *sd, const char *name, char *ret);
 int statedir_sockaddr(const struct statedir *sd, const char *name, struct sockaddr_un *ret,
                       socklen_t *ret_len);
 
-/* statedir_connect - connect @fd to the socket at any @path, however long (by its directory's fd). 0 or -errno. */
+/* statedir_connect - connect @fd to the socket at any @path, however long (by a descriptor of its file: unix(7), proc(5)). 0 or -errno. */
 int statedir_connect(int fd, const char *path);
 
 /*

@@ -11,6 +11,7 @@
  *      segments of that guest's port ──> destination := 127.0.0.1:P ──> stack
  *      stack: source 127.0.0.1:P ──> source := DNS address ──> guest
  *
+ * The first SYN alone opens a socket: later P is somebody else's, and none of the guest's business.
  * Which P a guest's port has is kept in a table whose oldest entry gives way: connections that are over need theirs for their
  * last segments, and when they are over the stack does not say.
  */
@@ -208,8 +209,8 @@ static void accept_event(struct loop *l, struct watch *w, uint32_t events)
     take_client(container_of(w, struct pending, w));
 }
 
-/* A listener on the loopback of this family; its port in *ret_port. */
-static int listen_once(bool v6, uint16_t *ret_port)
+/* A socket on the loopback of this family; its port in *ret_port. */
+static int bind_once(bool v6, uint16_t *ret_port)
 {
     union sockaddr_ip a;
     socklen_t len = sizeof(a);
@@ -217,7 +218,7 @@ static int listen_once(bool v6, uint16_t *ret_port)
     if (r < 0)
         return r;
     fd_auto int fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, &a.sa, ip_len(&a)) < 0 || listen(fd, 4) < 0 || getsockname(fd, &a.sa, &len) < 0)
+    if (fd < 0 || bind(fd, &a.sa, ip_len(&a)) < 0 || getsockname(fd, &a.sa, &len) < 0)
         return -errno;
     *ret_port = ip_port(&a);
     return steal_fd(&fd);
@@ -253,15 +254,17 @@ static int begin(struct dns_tcp *t, struct session *s, void *frame, size_t len)
 {
     struct pending *p;
     socklen_t size = sizeof(p->awaited);
-    fd_auto int fd = listen_once(s->v6, &s->port);
+    fd_auto int fd = bind_once(s->v6, &s->port);
     if (fd < 0)
         return fd;
     if (t->n_pending + relay_count(t->relay) >= DNS_TCP_MAX) {
-        fd_close(&fd); /* a port where nobody listens: the stack refuses for us */
+        /* A port where nobody listens, nor can while it is ours: the stack refuses for us. */
         frame_dnat(frame, len, s->port, s->port);
         stack_input(t->stack, frame, len);
         return 0;
     }
+    if (listen(fd, 4) < 0)
+        return -errno;
     int r = pending_new(t, fd, &p);
     if (r < 0)
         return r;
@@ -320,7 +323,11 @@ void dns_tcp_input(struct dns_tcp *t, void *frame, size_t len)
     if (!s)
         return;
     s->seen = now_ns();
-    if (frame_dnat(frame, len, s->port, s->port))
+    if (!frame_dnat(frame, len, s->port, s->port))
+        return;
+    if (f.flags & TH_SYN)
+        stack_input_known(t->stack, frame, len);
+    else
         stack_input(t->stack, frame, len);
 }
 

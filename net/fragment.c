@@ -22,6 +22,7 @@ struct datagram {
     uint64_t born;         /* 0: free */
     size_t header_len;     /* of Ethernet and IP; 0: the first piece is missing */
     size_t data_len;       /* 0: the last piece is missing */
+    size_t reach;          /* where the farthest piece ends */
     size_t got;            /* units */
     uint8_t seen[UNITS / 8 + 1];
     /* The header of the first piece ends where the data begins. */
@@ -59,7 +60,7 @@ static void begin(struct datagram *d, const unsigned char *key, uint64_t now)
 {
     memcpy(d->key, key, sizeof(d->key));
     d->born = now;
-    d->header_len = d->data_len = d->got = 0;
+    d->header_len = d->data_len = d->reach = d->got = 0;
     memset(d->seen, 0, sizeof(d->seen));
 }
 
@@ -146,7 +147,8 @@ size_t fragments_add(struct fragments *f, const void *frame, size_t len, unsigne
     if (!d)
         return 0;
     size_t end = at + n;
-    if ((d->data_len && (end > d->data_len || (!more && end != d->data_len))) ||
+    /* Nothing may lie behind the end, whichever came first: it would be counted for a hole before it. */
+    if ((d->data_len && (end > d->data_len || (!more && end != d->data_len))) || (!more && d->reach > end) ||
         !mark(d, at / 8, units, &known)) {
         d->born = 0;
         return 0;
@@ -154,6 +156,8 @@ size_t fragments_add(struct fragments *f, const void *frame, size_t len, unsigne
     if (known)
         return 0; /* once more the same */
     memcpy(d->buf + HEADER + at, ip + hdr, n);
+    if (end > d->reach)
+        d->reach = end;
     if (!more)
         d->data_len = end;
     if (at == 0) {
@@ -162,9 +166,5 @@ size_t fragments_add(struct fragments *f, const void *frame, size_t len, unsigne
     }
     if (!d->header_len || !d->data_len || d->got < (d->data_len + 7) / 8)
         return 0;
-    if (d->got > (d->data_len + 7) / 8) { /* something came before that lies behind the end */
-        d->born = 0;
-        return 0;
-    }
     return finish(d, ret_frame);
 }

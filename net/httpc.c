@@ -11,12 +11,12 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/fd.h"
 #include "core/loop.h"
 #include "core/parse.h"
+#include "core/statedir.h"
 #include "core/strv.h"
 
 /* ---- parsing: a reader that never leaves its bytes ---- */
@@ -212,25 +212,8 @@ int httpc_parse(const char *data, size_t len, bool closed, struct httpc_reply *r
 
 /* ---- talking ---- */
 
-/* A path that does not fit into sun_path is reached through a descriptor of the socket's file (unix(7), proc(5)). */
-static int fill_address(const char *path, struct sockaddr_un *ret, int *ret_fd)
-{
-    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (str_format(ret->sun_path, sizeof(ret->sun_path), "%s", path) == 0)
-        return 0;
-    *ret_fd = open(path, O_PATH | O_CLOEXEC);
-    if (*ret_fd < 0)
-        return -errno;
-    return str_format(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d", *ret_fd);
-}
-
 static int connect_unix(const char *path, int timeout_ms, int *ret)
 {
-    struct sockaddr_un sa;
-    fd_auto int file = -1;
-    int r = fill_address(path, &sa, &file);
-    if (r < 0)
-        return r;
     fd_auto int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
@@ -238,8 +221,9 @@ static int connect_unix(const char *path, int timeout_ms, int *ret)
     const struct timeval patience = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
     if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
         return -errno;
-    if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-        return errno == EAGAIN ? -ETIMEDOUT : -errno;
+    int r = statedir_connect(fd, path);
+    if (r < 0)
+        return r == -EAGAIN ? -ETIMEDOUT : r;
     *ret = steal_fd(&fd);
     return 0;
 }

@@ -6,7 +6,6 @@
 #include "net/instance_net.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -182,12 +181,6 @@ static int start_portd(struct instance *in)
 }
 
 /* Then it has said why itself, or its pidfd tells. */
-static bool child_is_dead(const struct instance *in)
-{
-    struct pollfd p = {.fd = in->child_pidfd, .events = POLLIN};
-    return p.fd < 0 || poll(&p, 1, 0) > 0;
-}
-
 /* The child's network is made: its namespaces can be opened, and whoever lives in or beside them started. */
 int instance_network_made(struct instance *in, struct sync_in *msg)
 {
@@ -206,7 +199,7 @@ int instance_network_made(struct instance *in, struct sync_in *msg)
     in->netns_fd = net.detached ? steal_fd(&msg->fds[want - 1]) : ns_open(in->child_in_proc, "net");
     in->userns_fd = ns_open(in->child_in_proc, "user");
     int r = in->netns_fd < 0 ? in->netns_fd : in->userns_fd < 0 ? in->userns_fd : 0;
-    if (r < 0 && child_is_dead(in)) {
+    if (r < 0 && pidfd_has_ended(in->child_pidfd)) {
         log_debug(
             "the child has ended"); /* and has said why, or its status does: that comes next in the loop */
         return 0;

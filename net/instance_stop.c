@@ -222,12 +222,6 @@ int instance_stop_add(struct stop_set *set, const char *which, struct reason *wh
 
 /* ---------------------------------------------------------------- ending */
 
-static bool has_ended(int pidfd)
-{
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    return pidfd < 0 || poll(&p, 1, 0) > 0;
-}
-
 /* Wait until each pending one's processes (the child too, with @child) have ended, but not longer. */
 static void wait_all(const struct stop_set *set, bool child, unsigned ms)
 {
@@ -237,7 +231,7 @@ static void wait_all(const struct stop_set *set, bool child, unsigned ms)
         int fds[2] = {one->pidfd, child ? one->child_pidfd : -1};
         for (int k = 0; k < 2 && one->result == STOP_PENDING; k++) {
             uint64_t now;
-            while (!has_ended(fds[k]) && (now = now_ns()) < end) {
+            while (!pidfd_has_ended(fds[k]) && (now = now_ns()) < end) {
                 struct pollfd p = {.fd = fds[k], .events = POLLIN};
                 poll(&p, 1, (int)((end - now) / 1000000u) + 1);
             }
@@ -248,7 +242,7 @@ static void wait_all(const struct stop_set *set, bool child, unsigned ms)
 static void settle(const struct stop_set *set, enum stop_result result)
 {
     for (size_t i = 0; i < set->n; i++)
-        if (set->v[i]->result == STOP_PENDING && has_ended(set->v[i]->pidfd))
+        if (set->v[i]->result == STOP_PENDING && pidfd_has_ended(set->v[i]->pidfd))
             set->v[i]->result = result;
 }
 

@@ -41,6 +41,7 @@
 #include "net/ra.h"
 #include "net/resolv.h"
 #include "net/resolv_watch.h"
+#include "net/service.h"
 #include "net/slirp.h"
 
 enum {
@@ -145,7 +146,7 @@ static void read_link(struct netd *n, short revents)
         if (len < 0 && (errno == EAGAIN || errno == ENETDOWN || errno == ENOBUFS || errno == EIO))
             return; /* down for now: comes up again, or its owner ends us */
         log_info("the interface is gone (%s); ending", len ? strerror(errno) : "closed");
-        loop_quit(n->loop, 0);
+        loop_quit(n->loop, n->c->sync_fd >= 0 ? SERVICE_DONE : 0); /* another one would find the same */
         return;
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -149,6 +150,10 @@ static void on_death(struct loop *l, struct watch *w, uint32_t events)
     if (!s->was_up) {
         set_state(s, SERVICE_STOPPED);
         s->on_failed(s, status);
+        return;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SERVICE_DONE) {
+        set_state(s, SERVICE_STOPPED);
         return;
     }
     uint64_t ms = retry_delay_ms(s);

@@ -7,7 +7,7 @@
  *                      ◀─────────── SYNC_UP ─── initialised and sandboxed
  *     on_up()          ◀───────── SYNC_WARN ─── at any time: one warning for the user
  *     (pidfd readable) ◀────────────── death ──
- *     on_down(), a new fork after a growing delay, SYNC_UP again, on_up()
+ *     a new fork after a growing delay (not after SERVICE_DONE), SYNC_UP again, on_up()
  *     service_stop(): close the pair, SIGKILL, reap
  */
 #pragma once
@@ -23,6 +23,9 @@ enum service_state {
     SERVICE_WAITING, /* it died; the next start is due when the timer fires */
     SERVICE_STATE_MAX
 };
+
+/* Its exit status when there is nothing left to serve: it is not started again. */
+enum { SERVICE_DONE = 64 };
 
 struct service {
     /* filled in by the owner */

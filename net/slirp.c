@@ -7,12 +7,8 @@
  * /etc/resolv.conf, which a sandboxed process does not have: port 53 of the DNS address is taken out of the frames before.
  * It sends frames from inside any of its functions; send() must not call back.
  *
- * Each turn it names every socket it wants polled.  A few go into the owner's poll set as they are.  Many are kept in an
- * epoll set, which costs a system call only for those whose wish has changed, and stands for them all in the poll set:
- *
- *      slirp_pollfds_fill ── fd, events ──> slot[fd] ── differs from what is armed ──> epoll_ctl
- *      epoll_wait ── fd, events ──> slot[fd] ── wanted in this turn ──> slirp_pollfds_poll
- *                                           └── not ──> taken out
+ * Each turn it names every socket it wants polled, in slirp_pollfds_fill(), and asks what happened to each of them in
+ * slirp_pollfds_poll(); what is between them is in net/pollset.h.
  *
  * How much the guest can make this process hold is bounded here: sockets by kind, and connections that nobody answers.
  */
@@ -22,7 +18,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,7 +29,6 @@
 #include "net/neighbor.h"
 
 enum {
-    FEW = 16,      /* so many are polled as they are */
     RESERVE = 256, /* descriptors for the rest of the process, but never more than a quarter */
 };
 
@@ -45,30 +39,13 @@ static const unsigned max_sockets[N_KINDS] = {
     [KIND_ICMP] = STACK_MAX_ICMP,
 };
 
-/* What is known of a descriptor that libslirp uses. */
-struct slot {
-    uint32_t turn;  /* in which it was wanted last */
-    short wanted;   /* events, then */
-    short armed;    /* events in the epoll set; 0: is not in it */
-    short ready;    /* events of this turn */
-    enum kind kind; /* KIND_NONE: not open, or a listener */
-};
-
 struct stack {
     Slirp *slirp;
     struct stack_config c;
     struct sockaddr_in outbound; /* libslirp keeps pointers to these */
     struct sockaddr_in6 outbound6;
-    int epfd;
-    struct slot *slots; /* by descriptor */
-    size_t n_slots;
-    uint32_t turn;
-    int *wanted; /* this turn's descriptors, in libslirp's order */
-    size_t n_wanted, cap_wanted;
-    struct epoll_event *events; /* as many as wanted */
-    size_t cap_events;
-    size_t at, n_direct; /* where in the owner's poll set: one for the epoll set, or n_direct sockets */
-    int *half_open;      /* this turn's sockets that connect, the newest first */
+    struct sockset sockets; /* the tag: enum kind */
+    int *half_open;         /* this turn's sockets that connect, the newest first */
     size_t n_half_open, cap_half_open;
     unsigned open[N_KINDS];
     enum kind input; /* of the present stack_input() */
@@ -87,26 +64,6 @@ struct stack_timer {
     SlirpTimerCb cb;
     void *cb_opaque;
 };
-
-int pollset_add(struct pollset *p, int fd, short events)
-{
-    if (p->n == p->cap) {
-        size_t cap = p->cap ? p->cap * 2 : 32;
-        struct pollfd *fds = reallocarray(p->fds, cap, sizeof(*fds));
-        if (!fds)
-            return -ENOMEM;
-        p->fds = fds;
-        p->cap = cap;
-    }
-    p->fds[p->n] = (struct pollfd){.fd = fd, .events = events};
-    return (int)p->n++;
-}
-
-void pollset_done(struct pollset *p)
-{
-    free(p->fds);
-    *p = (struct pollset){NULL, 0, 0};
-}
 
 /* ---- callbacks */
 
@@ -167,22 +124,6 @@ static void timer_set(void *timer, int64_t expire_ms, void *opaque)
     loop_timer_set(s->c.loop, &st->t, left_ms > 0 ? (uint64_t)left_ms * 1000000u : 0);
 }
 
-static struct slot *slot_of(struct stack *s, int fd)
-{
-    if ((size_t)fd >= s->n_slots) {
-        size_t n = s->n_slots ? s->n_slots : 64;
-        while (n <= (size_t)fd)
-            n *= 2;
-        struct slot *slots = reallocarray(s->slots, n, sizeof(*slots));
-        if (!slots)
-            return NULL;
-        memset(slots + s->n_slots, 0, (n - s->n_slots) * sizeof(*slots));
-        s->slots = slots;
-        s->n_slots = n;
-    }
-    return &s->slots[fd];
-}
-
 /* An echo request's is one whatever its protocol: without ping sockets libslirp tries the host's UDP echo port. */
 static enum kind kind_of(const struct stack *s, int fd)
 {
@@ -198,24 +139,23 @@ static enum kind kind_of(const struct stack *s, int fd)
 static void fd_opened(int fd, void *opaque)
 {
     struct stack *s = opaque;
-    struct slot *slot = fd >= 0 ? slot_of(s, fd) : NULL;
-    if (!slot)
+    uint8_t *kind = sockset_tag(&s->sockets, fd);
+    if (!kind)
         return;
-    *slot = (struct slot){.kind = kind_of(s, fd)};
-    s->open[slot->kind]++;
-    if (slot->kind == KIND_TCP)
+    *kind = (uint8_t)kind_of(s, fd);
+    s->open[*kind]++;
+    if (*kind == KIND_TCP)
         s->opened = fd;
 }
 
-/* It closes one: the number may come again for another, which is in no epoll set. */
+/* It closes one. */
 static void fd_closed(int fd, void *opaque)
 {
     struct stack *s = opaque;
-    if (fd < 0 || (size_t)fd >= s->n_slots)
-        return;
-    if (s->slots[fd].kind != KIND_NONE)
-        s->open[s->slots[fd].kind]--;
-    s->slots[fd] = (struct slot){.turn = 0};
+    const uint8_t *kind = sockset_tag(&s->sockets, fd);
+    if (kind && *kind != KIND_NONE)
+        s->open[*kind]--;
+    sockset_forget(&s->sockets, fd);
     if (s->opened == fd)
         s->opened = -1;
 }
@@ -287,10 +227,11 @@ int stack_new(const struct stack_config *c, struct stack **ret)
     s->c.outbound = NULL;
     s->c.outbound6 = NULL;
     s->opened = -1;
-    s->epfd = epoll_create1(EPOLL_CLOEXEC);
-    if (s->epfd < 0 || getrlimit(RLIMIT_NOFILE, &s->files) < 0) {
-        int r = -errno;
-        fd_close(&s->epfd);
+    int r = sockset_init(&s->sockets);
+    if (r == 0 && getrlimit(RLIMIT_NOFILE, &s->files) < 0)
+        r = -errno;
+    if (r < 0) {
+        sockset_done(&s->sockets);
         free(s);
         return r;
     }
@@ -302,7 +243,7 @@ int stack_new(const struct stack_config *c, struct stack **ret)
     s->max_half_open = s->max_all / 8 < STACK_MAX_HALF_OPEN ? s->max_all / 8 : STACK_MAX_HALF_OPEN;
     s->slirp = slirp_new(&cfg, &callbacks, s);
     if (!s->slirp) {
-        fd_close(&s->epfd);
+        sockset_done(&s->sockets);
         free(s);
         return -EINVAL;
     }
@@ -315,10 +256,7 @@ void stack_free(struct stack *s)
     if (!s)
         return;
     slirp_cleanup(s->slirp);
-    fd_close(&s->epfd);
-    free(s->slots);
-    free(s->wanted);
-    free(s->events);
+    sockset_done(&s->sockets);
     free(s->half_open);
     free(s);
 }
@@ -354,28 +292,38 @@ static void forbid_sockets(struct stack *s, bool forbid)
     setrlimit(RLIMIT_NOFILE, forbid ? &none : &s->files);
 }
 
-void stack_input(struct stack *s, const void *frame, size_t len)
+static void input(struct stack *s, const void *frame, size_t len, bool known)
 {
     if (len > INT32_MAX)
         return;
     enum kind k = frame_kind(frame, len);
-    bool full = k != KIND_NONE && is_full(s, k);
+    bool closed = known || (k != KIND_NONE && is_full(s, k));
     unsigned char hint[NEIGHBOR_FRAME];
     size_t hint_len = neighbor_learn(&s->neighbor, frame, len, hint);
     if (hint_len)
         slirp_input(s->slirp, hint, (int)hint_len);
     s->opened = -1;
     s->input = k;
-    if (full)
+    if (closed)
         forbid_sockets(s, true);
     slirp_input(s->slirp, frame, (int)len);
     s->input = KIND_NONE;
-    if (full)
+    if (closed)
         forbid_sockets(s, false);
     s->news = s->news || hint_len || neighbor_speaks(frame, len);
     hint_len = neighbor_insist(&s->neighbor, frame, len, hint);
     if (hint_len)
         slirp_input(s->slirp, hint, (int)hint_len);
+}
+
+void stack_input(struct stack *s, const void *frame, size_t len)
+{
+    input(s, frame, len, false);
+}
+
+void stack_input_known(struct stack *s, const void *frame, size_t len)
+{
+    input(s, frame, len, true);
 }
 
 int stack_opened(const struct stack *s)
@@ -385,22 +333,17 @@ int stack_opened(const struct stack *s)
 
 /* ---- polling */
 
-_Static_assert(POLLIN == EPOLLIN && POLLOUT == EPOLLOUT && POLLPRI == EPOLLPRI && POLLERR == EPOLLERR &&
-                   POLLHUP == EPOLLHUP,
-               "one set of numbers for both");
-
-static bool push(int **list, size_t *n, size_t *cap, int fd)
+static void add_half_open(struct stack *s, int fd)
 {
-    if (*n == *cap) {
-        size_t more = *cap ? *cap * 2 : 64;
-        int *p = reallocarray(*list, more, sizeof(*p));
+    if (s->n_half_open == s->cap_half_open) {
+        size_t more = s->cap_half_open ? s->cap_half_open * 2 : 64;
+        int *p = reallocarray(s->half_open, more, sizeof(*p));
         if (!p)
-            return false;
-        *list = p;
-        *cap = more;
+            return;
+        s->half_open = p;
+        s->cap_half_open = more;
     }
-    (*list)[(*n)++] = fd;
-    return true;
+    s->half_open[s->n_half_open++] = fd;
 }
 
 static bool is_listener(int fd)
@@ -413,7 +356,7 @@ static bool is_listener(int fd)
 static int add_poll(int fd, int events, void *opaque)
 {
     struct stack *s = opaque;
-    struct slot *slot = fd >= 0 ? slot_of(s, fd) : NULL;
+    const uint8_t *kind = sockset_tag(&s->sockets, fd);
     short e = 0;
     if (events & SLIRP_POLL_IN)
         e |= POLLIN;
@@ -422,23 +365,18 @@ static int add_poll(int fd, int events, void *opaque)
     if (events & SLIRP_POLL_PRI)
         e |= POLLPRI; /* POLLERR and POLLHUP always come */
     /* A published port's listener waits while the guest can have no more. */
-    if (!slot || (slot->kind == KIND_NONE && is_full(s, KIND_TCP) && is_listener(fd)) ||
-        !push(&s->wanted, &s->n_wanted, &s->cap_wanted, fd))
+    if (!kind || (*kind == KIND_NONE && is_full(s, KIND_TCP) && is_listener(fd)) ||
+        sockset_want(&s->sockets, fd, e) < 0)
         return -1;
-    slot->turn = s->turn;
-    slot->wanted = e;
-    slot->ready = 0;
-    if (e == POLLOUT && slot->kind == KIND_TCP)
-        push(&s->half_open, &s->n_half_open, &s->cap_half_open, fd);
+    if (e == POLLOUT && *kind == KIND_TCP)
+        add_half_open(s, fd);
     return fd;
 }
 
 static int get_revents(int fd, void *opaque)
 {
     const struct stack *s = opaque;
-    if (fd < 0 || (size_t)fd >= s->n_slots || s->slots[fd].turn != s->turn)
-        return 0;
-    short e = s->slots[fd].ready;
+    short e = sockset_ready(&s->sockets, fd);
     int r = 0;
     if (e & POLLIN)
         r |= SLIRP_POLL_IN;
@@ -470,80 +408,28 @@ static void limit_half_open(struct stack *s)
     }
 }
 
-/* Make the epoll set what is wanted; what is in it and not wanted goes when it is in the way. */
-static bool arm(struct stack *s)
-{
-    for (size_t i = 0; i < s->n_wanted; i++) {
-        int fd = s->wanted[i];
-        struct slot *slot = &s->slots[fd];
-        /* Without events it is not armed in our books, so it has to be out of the set. */
-        struct epoll_event e = {.events = (uint32_t)slot->wanted, .data.fd = fd};
-        if (slot->armed == slot->wanted)
-            continue;
-        if (epoll_ctl(s->epfd, slot->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &e) < 0)
-            return false;
-        slot->armed = slot->wanted;
-    }
-    if (s->cap_events < s->n_wanted) {
-        struct epoll_event *p = reallocarray(s->events, s->n_wanted * 2, sizeof(*p));
-        if (!p)
-            return false;
-        s->events = p;
-        s->cap_events = s->n_wanted * 2;
-    }
-    return true;
-}
-
 void stack_fill(struct stack *s, struct pollset *p, int *timeout_ms)
 {
     uint32_t t = *timeout_ms < 0 ? UINT32_MAX : (uint32_t)*timeout_ms;
-    s->turn++;
-    s->n_wanted = s->n_half_open = s->n_direct = 0;
+    sockset_begin(&s->sockets);
+    s->n_half_open = 0;
     slirp_pollfds_fill(s->slirp, &t, add_poll, s);
     *timeout_ms = s->news ? 0 : t > INT32_MAX ? -1 : (int)t;
     s->news = false;
     limit_half_open(s);
-    s->at = p->n;
-    if (s->n_wanted > FEW && arm(s)) {
-        pollset_add(p, s->epfd, POLLIN);
-        return;
-    }
-    for (; s->n_direct < s->n_wanted; s->n_direct++) {
-        int fd = s->wanted[s->n_direct];
-        if (pollset_add(p, fd, s->slots[fd].wanted) < 0)
-            break;
-    }
-}
-
-static void take_events(struct stack *s)
-{
-    int n = epoll_wait(s->epfd, s->events, (int)s->cap_events, 0);
-    for (int i = 0; i < n; i++) {
-        int fd = s->events[i].data.fd;
-        struct slot *slot = &s->slots[fd];
-        if (slot->turn == s->turn) {
-            slot->ready = (short)s->events[i].events;
-        } else {
-            epoll_ctl(s->epfd, EPOLL_CTL_DEL, fd, NULL);
-            slot->armed = 0;
-        }
-    }
+    sockset_fill(&s->sockets, p);
 }
 
 void stack_polled(struct stack *s, const struct pollset *p, bool failed)
 {
-    if (!failed && s->n_direct) {
-        for (size_t i = 0; i < s->n_direct; i++)
-            s->slots[s->wanted[i]].ready = p->fds[s->at + i].revents;
-    } else if (!failed && s->at < p->n && p->fds[s->at].revents) {
-        take_events(s);
-    }
+    if (!failed)
+        sockset_polled(&s->sockets, p);
     slirp_pollfds_poll(s->slirp, failed, get_revents, s);
 }
 
 size_t stack_sockets(const struct stack *s)
 {
-    return s->n_wanted;
+    return s->sockets.n_wanted;
 }
 
 /* ---- forwards */

@@ -8,13 +8,13 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include <poll.h>
 #include <netinet/in.h>
 #include <sys/types.h>
 
 #include "core/loop.h"
 #include "net/addrplan.h"
 #include "net/ip.h"
+#include "net/pollset.h"
 
 struct stack;
 
@@ -43,19 +43,12 @@ void stack_free(struct stack *s);
 
 /* stack_input - one Ethernet frame from the guest; anything may be in it. */
 void stack_input(struct stack *s, const void *frame, size_t len);
+/* stack_input_known - one of something that is there already: the stack opens no socket for it. */
+void stack_input_known(struct stack *s, const void *frame, size_t len);
 /* stack_opened - the TCP socket that the last stack_input() opened towards the host's network, the stack's own; -1: none. */
 int stack_opened(const struct stack *s);
 /* stack_sockets - how many it wanted polled in this turn: what a turn costs grows with it. */
 size_t stack_sockets(const struct stack *s);
-
-/* A poll set that grows; entries the owner adds first keep their places. */
-struct pollset {
-    struct pollfd *fds;
-    size_t n, cap;
-};
-/* pollset_add - index of the new entry or -ENOMEM. */
-int pollset_add(struct pollset *p, int fd, short events);
-void pollset_done(struct pollset *p);
 
 /* stack_fill - add the stack's sockets; lower *@timeout_ms (-1: for ever) to when it next wants a turn. */
 void stack_fill(struct stack *s, struct pollset *p, int *timeout_ms);

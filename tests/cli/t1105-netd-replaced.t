@@ -41,4 +41,16 @@ for way in "${all_ways[@]}"; do
     status_is 0 'the end'
     nothing_left 'nothing is left'
 done
+# Without an interface there is nothing to serve, however often it were started.
+says() { timeout "$LIMIT" sh -c 'until grep -qE "$1" "$2"; do :; done' x "$1" "$tap_dir/err-c"; }
+for who in root user; do
+    launch c rootlet run --debug --net=slirp4netns --link=tap --copy-up=/etc sh -c 'ip link delete tap0; echo ready; exec cat'
+    is "$line" ready 'a command that deletes its interface'
+    ok 'is the end of netd' says 'netd: up -> (stopped|waiting)'
+    finish c
+    status_is 0 'but not of the command'
+    err_like 'the interface is gone .*netd: up -> stopped' 'which is said once'
+    err_unlike 'starting it again' 'and nobody is started in its place'
+done
+nothing_left 'nothing is left'
 done_testing

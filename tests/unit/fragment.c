@@ -78,6 +78,9 @@ static void test_spoilt(void)
     piece(22, 0, 800, true);
     piece(22, 1600, 8, false);
     is_int((int)piece(22, 800, 800, true), 0, "also when it came before");
+    piece(27, 1608, 800, true);
+    piece(27, 0, 800, true);
+    is_int((int)piece(27, 1600, 8, false), 0, "nor does one behind the end fill a hole before it");
     is_int((int)piece(23, 0, 801, true), 0, "a length that is no multiple of eight, and is not the last");
     is_int((int)piece(24, 65528, 60, false), 0, "more than a packet can have");
     is_int((int)piece(25, 65504, 11, false), 0, "the last bytes of the longest one");

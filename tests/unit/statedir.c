@@ -252,6 +252,7 @@ static void test_paths(void)
     is_int(statedir_sockaddr(&sd, name, &sa, &len), -ENAMETOOLONG, "a name that is too long by itself");
     statedir_remove(&sd);
     is_int(statedir_connect(c, "/nowhere/api.sock"), -ENOENT, "connecting to nothing");
+    is_int(statedir_connect(c, ""), -ENOENT, "or to no name");
 }
 
 static void test_default_place(void)
