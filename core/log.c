@@ -135,6 +135,9 @@ int reason_set(struct reason *why, int r, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(why->text, sizeof(why->text), fmt, ap);
         va_end(ap);
+        size_t len = strlen(why->text);
+        if (r == -EMFILE && !strstr(why->text, "ulimit"))
+            (void)snprintf(why->text + len, sizeof(why->text) - len, "%s", remedy(EMFILE));
         log_debug("%s", why->text);
     }
     return r;

@@ -136,6 +136,11 @@ int sync_recv(int fd, struct sync_in *in, int timeout_ms)
     if (n == 0)
         return -ECONNRESET;
     take_fds(&msg, in);
+    if ((msg.msg_flags & MSG_CTRUNC) &&
+        in->nfds < SYNC_MAX_FDS) { /* there is room, so it was our limit (net/core/scm.c) */
+        sync_in_done(in);
+        return -EMFILE;
+    }
     if ((size_t)n < sizeof(head) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || head == 0 ||
         head >= SYNC_MSG_MAX) {
         sync_in_done(in);

@@ -46,7 +46,8 @@ void sync_in_done(struct sync_in *in);
 
 /**
  * sync_recv - wait at most @timeout_ms (-1: for ever; 0: do not wait) for any message
- * Return: 0; -ECONNRESET: the peer closed (EOF); -ETIMEDOUT (-EAGAIN with timeout 0); -EBADMSG: truncated or malformed.
+ * Return: 0; -ECONNRESET: the peer closed (EOF); -ETIMEDOUT (-EAGAIN with timeout 0); -EBADMSG: truncated or malformed;
+ * -EMFILE: there was no room for its descriptors.
  */
 int sync_recv(int fd, struct sync_in *in, int timeout_ms);
 

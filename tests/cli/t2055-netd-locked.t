@@ -45,7 +45,7 @@ for way in "${all_ways[@]}"; do
     status_file=$(cat "/proc/$netd/status")
     like "$status_file" $'NoNewPrivs:\t1\nSeccomp:\t2\n' "no new privileges, system calls filtered ($link)"
     # The fast path's one, CAP_NET_ADMIN over the guest's network; and root may serve ports below 1024 (CAP_NET_BIND_SERVICE).
-    allowed=000000000000[01]$([ $who = root ] && echo '[04]' || echo 0)00
+    allowed="000000000000[01]$([ $who = root ] && echo '[04]' || echo 0)00"
     for set in Prm Eff; do like "$status_file" "Cap$set:.$allowed"$'\n' "Cap$set"; done
     for set in Inh Amb; do like "$status_file" "Cap$set:.0000000000000000"$'\n' "Cap$set: none"; done
     [ $who = root ] || isnt "$(stat -c %u "/proc/$netd/environ")" 1001 "its files in /proc are not the user's: it is not dumpable"

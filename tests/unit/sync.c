@@ -4,6 +4,7 @@
 #include "tests/unit/tap.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,6 +63,16 @@ int main(void)
     send(sv[0], big, sizeof(big), 0);
     is_int(sync_recv(sv[1], &in, 1000), -EBADMSG, "a truncated one");
     is_int(sync_send(sv[0], SYNC_GO, big, SYNC_MAX_PAYLOAD + 1, NULL, 0), -EMSGSIZE, "too long to send");
+
+    int two[2] = {sv[0], sv[1]};
+    struct rlimit limit, few;
+    sync_send(sv[0], SYNC_NET, NULL, 0, two, 2);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    few = limit;
+    few.rlim_cur = (rlim_t)sv[1] + 2;
+    setrlimit(RLIMIT_NOFILE, &few);
+    is_int(sync_recv(sv[1], &in, 1000), -EMFILE, "no room for two descriptors that came");
+    setrlimit(RLIMIT_NOFILE, &limit);
 
     close(sv[0]);
     is_int(sync_expect(sv[1], SYNC_GO, &in, 1000, "child", &why), -ECONNRESET,
