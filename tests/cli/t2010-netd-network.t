@@ -30,9 +30,10 @@ for way in "${all_ways[@]}"; do
     out_is 'host loopback' "the gateway is the host's loopback"
     finish netd
     status_is 0 'exit-fd ends it'
-    inside ls /sys/class/net/
-    inside ip -o link
+    # A tap goes at once, a veth pair when the kernel has cleared the hidden namespace of its far end away, a moment later.
+    inside timeout "$LIMIT" sh -c 'while ip -o link | grep -q tap0; do :; done; ip -o link'
     out_unlike 'tap0' 'and the interface with it'
+    out_like 'lo:' 'but no other'
     finish holder
 
     # --- podman's line
