@@ -31,7 +31,8 @@ static void netd_ended(struct loop *l, struct watch *w, uint32_t events)
 {
     char c;
     (void)events;
-    if (recv(w->fd, &c, 1, MSG_DONTWAIT) <= 0 && errno != EINTR)
+    ssize_t n = recv(w->fd, &c, 1, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) /* errno is an old one when n is 0 */
         loop_quit(l, 0);
 }
 

@@ -153,6 +153,19 @@ ok 'it lives on without the process' kill -0 "${pid[netd]}"
 finish netd
 status_is 0 'and still ends in order'
 
+# Its helper that watches resolv.conf ends with it, also when it was stopped meanwhile, which interrupts what it waits in.
+state_is() { timeout "$LIMIT" sh -c 'until grep -q "^State:.$2" "/proc/$1/status"; do :; done' x "$1" "$2"; }
+hold
+start_netd netd -c $target tap0
+keeper=$(pgrep -x netd-keeper)
+kill -STOP "$keeper"
+ok 'the helper is stopped' state_is "$keeper" T
+kill -CONT "$keeper"
+ok 'and goes on' state_is "$keeper" S
+finish netd
+ok 'it ends with netd' $client gone "$keeper"
+finish holder
+
 # Signals end it, too.
 for name in TERM INT HUP; do
     hold

@@ -93,6 +93,18 @@ for way in "${ways[@]}"; do
     run $client unix $api ''
     like "$stdout" '^$|error' "an empty one: $pass_or"
 
+    # The longest one that there may be, and one byte more.
+    for size in 4095 4096; do
+        printf '{"execute":"list_hostfwd"%*s}' $((size - 26)) '' >/tmp/exact
+        is "$(wc -c </tmp/exact)" $size "$size bytes"
+        feed /tmp/exact $client unix $api -
+        if [ $size = 4095 ]; then
+            is "$(json 'len(d["return"]["entries"])' <<<"$stdout")" 2 'are a request'
+        else
+            like "$(json 'd["error"]["desc"]' <<<"$stdout")" '^bad request: .+' 'are too many'
+        fi
+    done
+
     # --- silent clients
     for i in 1 2 3 4 5 6 7 8; do
         spawn silent$i $client unix $api --
@@ -122,13 +134,25 @@ for way in "${ways[@]}"; do
     api=/tmp/$([ $who = root ] && echo root || echo tester)/api
     hold
     start_netd netd -c -6 --api-socket=$api $target tap0
-    launch server nsenter --preserve-credentials -U -n -t $target -- $servers echo:10.0.2.100:7 'echo:[fd00::100]:7'
+    launch server nsenter --preserve-credentials -U -n -t $target -- $servers --hello 'inside' echo:10.0.2.100:7 'echo:[fd00::100]:7' 'http:[fd00::100]:80'
     request $api '{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":"127.0.0.1","host_port":8007,"guest_port":7}}'
     run $client udp 127.0.0.1 8007 'the first datagram'
     out_is 'the first datagram' "a datagram to a guest that has said nothing ($link)"
     request $api '{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":"::1","host_port":8008,"guest_port":7}}'
     run $client udp ::1 8008 'the first datagram'
     out_is 'the first datagram' 'by IPv6'
+    request $api '{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"::","host_port":8080,"guest_port":80}}'
+    is "$(json 'd["return"]["id"]' <<<"$stdout")" 3 'a TCP port of all IPv6 addresses'
+    run curl -sS 'http://[::1]:8080/' 'http://[fd00::2]:8080/'
+    out_is $'inside\ninside' 'works'
+    run $client connect 127.0.0.1 8080
+    out_is ECONNREFUSED 'and is none of IPv4'
+    request $api '{"execute":"list_hostfwd"}'
+    is "$(json '[[e["proto"], e["host_addr"], e["guest_addr"]] for e in d["return"]["entries"]]' <<<"$stdout")" \
+        '[["udp", "127.0.0.1", "10.0.2.100"], ["udp", "::1", "fd00::100"], ["tcp", "::", "fd00::100"]]' 'the list has them'
+    request $api '{"execute":"remove_hostfwd","arguments":{"id":3}}'
+    run $client connect ::1 8080
+    out_is ECONNREFUSED 'a removed one is closed'
     finish server
     finish netd
     finish holder
