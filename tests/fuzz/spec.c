@@ -26,7 +26,9 @@ static bool made_up_file(const char *path)
 
 static unsigned made_up_flags(const char *path)
 {
-    return (unsigned char)path[1] & 15;
+    unsigned char c = (unsigned char)path[1];
+
+    return c == 'x' ? OCI_FLAGS_UNKNOWN : (c & 15U) | (c & 7U) << 10; /* the latter: ST_NOATIME and so on */
 }
 
 static void choose(const uint8_t *c, struct oci_facts *f, struct oci_options *o)

@@ -65,6 +65,17 @@ spec_runs() {
         in_container locked outside $runtime
         status_is 0 "a bind of a mount whose flags are locked is made by $runtime"
     done
+    # how accesses are noted is locked, too, whether it is what everybody has or not
+    mkdir /tmp/atime && mount -t tmpfs -o mode=755,nosuid,nodev,noatime tmpfs /tmp/atime
+    prepare runc "[c['mounts'].append({'destination': '/mnt', 'type': 'bind', 'source': s, 'options': o}) for s, o in
+        (('/tmp/atime', ['rbind', 'relatime']), ('/tmp/atime', ['bind', 'ro', 'noatime']), ('/tmp/atime', ['bind', 'nodiratime', 'ro']),
+        ('/tmp/locked', ['bind', 'ro', 'noatime']), ('/tmp/locked', ['bind', 'strictatime']), ('/tmp/locked', ['bind', 'relatime']))]"
+    for runtime in runc crun; do
+        for where in outside nested; do
+            in_container atime $where $runtime
+            status_is 0 "$where, binds that ask for another atime mode are made by $runtime"
+        done
+    done
     prepare runc "c['process']['user'].update(uid=1000, gid=1000, additionalGids=[5])"
     for runtime in runc crun; do
         in_container user outside $runtime
