@@ -151,7 +151,7 @@ spec_runs_made() {
     local podman="podman --cgroup-manager=cgroupfs --runtime=/usr/local/keeper --storage-driver=vfs" buildah='buildah --storage-driver=vfs'
     mount --make-rshared / # what podman expects of the machine
     mount -t tmpfs tmpfs /usr/local
-    sed "s/REAL/$1/" <<<"$spec_keeper" >/usr/local/keeper
+    printf %s "${spec_keeper/REAL/$1}" >/usr/local/keeper
     chmod 755 /usr/local/keeper
     who=user
     run mkdir /tmp/tester/volume
