@@ -143,6 +143,10 @@ head -c 16777216 /dev/zero | tr '\0' '[' >deep.json
 feed deep.json rootlet spec
 status_is 3 '16 MiB of brackets'
 err_like 'more than 128 levels deep at byte 128' 'are refused at the 129th'
+run python3 -c 'import resource, subprocess, sys
+subprocess.run(["rootlet", "spec", "deep.json"], stderr=subprocess.DEVNULL)
+sys.exit(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 128 << 10)'
+status_is 0 'and take little more memory than their own'
 echo >>deep.json
 feed deep.json rootlet spec
 err_like 'larger than 16777216 bytes' 'more than 16 MiB are refused as such'
