@@ -69,6 +69,8 @@ enum oci_owner {
 };
 enum oci_hierarchy { OCI_CGROUP_ABSENT, OCI_CGROUP_V1, OCI_CGROUP_HYBRID, OCI_CGROUP_V2 };
 
+#define OCI_FLAGS_UNKNOWN (~0U) /* of a mount */
+
 struct oci_facts {
     uid_t euid;
     gid_t egid;
@@ -86,7 +88,7 @@ struct oci_facts {
     enum oci_owner (*ns_owner)(const char *path);
     /* is_there - does the host have that file? NULL: yes. */
     bool (*is_there)(const char *path);
-    /* mount_flags - flags of the mount that @path is on (ST_RDONLY..., statvfs(3)); 0 when it is not there. NULL: none. */
+    /* mount_flags - flags of the mount that @path is on (ST_RDONLY..., statvfs(3)); OCI_FLAGS_UNKNOWN when it is not there. NULL: all. */
     unsigned (*mount_flags)(const char *path);
     /* may_create_cgroup - may we make the cgroup @path (as in cgroupsPath), or is it there and ours? NULL: yes. */
     bool (*may_create_cgroup)(const char *path);

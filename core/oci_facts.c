@@ -114,7 +114,7 @@ static unsigned mount_flags(const char *path)
 {
     struct statvfs st;
 
-    return statvfs(path, &st) < 0 ? 0 : (unsigned)st.f_flag;
+    return statvfs(path, &st) < 0 ? OCI_FLAGS_UNKNOWN : (unsigned)st.f_flag;
 }
 
 /* Is the cgroup there and ours, or may we make it where the nearest one above it is? */

@@ -46,8 +46,19 @@ bool oci_is_bind(const struct json *mount)
 
 struct filter {
     struct oci *c;
-    bool bind;
+    bool bind, drop_atime;
 };
+
+static bool is_atime(const char *s, size_t len, const void *unused)
+{
+    static const char *const names[] = {"noatime", "nodiratime", "relatime", "strictatime"};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (option_is(s, len, names[i]))
+            return true;
+    return false;
+}
 
 /* "uid=5", with 5 not mapped? On binds the id does not matter. */
 static bool is_bad_id(const struct filter *f, const char *s, size_t len)
@@ -79,6 +90,12 @@ static const char *refuse_option(const struct filter *f, const char *s, size_t l
         *ret_why = "on a bind it asks to clear flags that are locked";
         return "M2";
     }
+    if (f->drop_atime && is_atime(s, len, NULL)) {
+        *ret_why =
+            "the source is mounted otherwise, and in a new user namespace no mount's atime mode may be "
+            "changed; without, it stays";
+        return "M3";
+    }
     return NULL;
 }
 
@@ -99,9 +116,40 @@ static void filter_options(const struct filter *f, const char *s, struct strbuf 
     }
 }
 
+/*
+ * How the file system notes accesses is locked for every mount that a less privileged mount namespace inherits, whatever it is
+ * (lock_mnt_tree() in fs/namespace.c). A remount that names no mode keeps the old one, any other mode is refused. crun then
+ * tries again without.
+ */
+static bool changes_atime(const struct oci *c, const struct json *mount)
+{
+    const unsigned all = ST_NOATIME | ST_NODIRATIME | ST_RELATIME;
+    unsigned want = oci_has_option(mount, "noatime") ? ST_NOATIME : ST_RELATIME, flags;
+    const char *source = "";
+
+    json_get_str(mount, "source", &source);
+    if (!c->facts->mount_flags || c->opts->runtime == OCI_CRUN || *source != '/' || !oci_is_bind(mount) ||
+        !each_option(mount, is_atime, NULL))
+        return false;
+    flags = c->facts->mount_flags(source);
+    if (oci_has_option(mount, "strictatime")) /* as do_mount() has it: it overrides both */
+        want = 0;
+    if (oci_has_option(mount, "nodiratime"))
+        want |= ST_NODIRATIME;
+    return flags != OCI_FLAGS_UNKNOWN && (flags & all) != want;
+}
+
 static void options(struct oci *c, struct json *mount, size_t index)
 {
-    struct filter f = {.c = c, .bind = oci_is_bind(mount)};
+    bool atime = changes_atime(c, mount);
+    struct filter f = {.c = c, .bind = oci_is_bind(mount), .drop_atime = atime && c->mode != OCI_INSIDE};
+
+    /* Inside there are mounts that were inherited and, not locked, our own; nothing tells which is which. */
+    if (atime && !f.drop_atime)
+        oci_warning(
+            c, "M3", OCI_PATH(".mounts[%zu].options", index),
+            "the source is mounted with another atime mode, which may be locked (runc: 'operation not "
+            "permitted'): remove noatime, nodiratime, relatime and strictatime");
 
     json_foreach (it, oci_get(mount, "options")) {
         const char *rule = NULL, *why = NULL, *s = json_str(it.value);
@@ -154,11 +202,10 @@ static const struct locked {
 /* Does the option set a flag of the mount, so that the runtime has to remount the bind? */
 static bool sets_flag(const char *s, size_t len, const void *unused)
 {
-    static const char *const names[] = {"ro",      "nosuid",      "nodev",       "noexec",
-                                        "noatime", "nodiratime",  "strictatime", "sync",
-                                        "dirsync", "nosymfollow", "relatime"};
+    static const char *const names[] = {"ro", "nosuid", "nodev", "noexec", "sync", "dirsync", "nosymfollow"};
 
-    (void)unused;
+    if (is_atime(s, len, unused))
+        return true;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (option_is(s, len, names[i]))
             return true;
@@ -180,6 +227,8 @@ static void repeat_locked(struct oci *c, struct json *mount, size_t index)
         !each_option(mount, sets_flag, NULL))
         return;
     flags = c->facts->mount_flags(source);
+    if (flags == OCI_FLAGS_UNKNOWN)
+        return;
     for (size_t i = 0; i < sizeof(locked_flags) / sizeof(locked_flags[0]); i++) {
         const struct locked *l = &locked_flags[i];
 

@@ -107,11 +107,16 @@ static void sysctls(struct oci *c, const struct json *linux_)
     }
 }
 
-/* In a user namespace runtimes cannot make device nodes: they bind the host's. */
+/* In a user namespace runtimes cannot make device nodes: they bind the host's, for which crun 1.8 takes a mount namespace as the user. */
 static void devices(struct oci *c, const struct json *linux_)
 {
     const char *path;
 
+    if (json_count(oci_get(linux_, "devices")) && c->mode == OCI_OUTSIDE && c->opts->runtime == OCI_CRUN)
+        oci_warning(
+            c, "R1", ".linux.devices",
+            "crun 1.8 fails for a user who is not root (crun: 'unshare `CLONE_NEWNS`: Operation not "
+            "permitted'): bind each of them with a mount instead, or run crun inside a user namespace");
     json_foreach (it, oci_get(linux_, "devices"))
         if (c->facts->is_there && json_get_str(it.value, "path", &path) == 0 && !c->facts->is_there(path))
             oci_error(

@@ -6,8 +6,10 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -82,6 +84,86 @@ static int set_owner_and_mode(const struct replace *r, int fd)
     return fchmod(fd, r->st.st_mode & 07777) < 0 ? -errno : 0;
 }
 
+/* ---- extended attributes: xattr(7), acl(5) ---- */
+
+static const char acl_name[] = "system.posix_acl_access";
+
+/* Does the new file have that value already, as with a label that the system itself gives? */
+static bool has_value(int fd, const char *name, const void *value, size_t len)
+{
+    free_auto char *now = malloc(len + 1);
+
+    return now && fgetxattr(fd, name, now, len + 1) == (ssize_t)len && memcmp(now, value, len) == 0;
+}
+
+static int copy_attribute(int from, int to, const char *name)
+{
+    ssize_t len = fgetxattr(from, name, NULL, 0);
+    free_auto char *value = len < 0 ? NULL : malloc((size_t)len + 1);
+
+    if (len >= 0 && !value)
+        return -ENOMEM;
+    if (len >= 0)
+        len = fgetxattr(from, name, value, (size_t)len);
+    if (len < 0)
+        return -errno;
+    if (has_value(to, name, value, (size_t)len))
+        return 0;
+    return fsetxattr(to, name, value, (size_t)len, 0) < 0 ? -errno : 0;
+}
+
+/* *ret has the names, each with its NUL; NULL where there are none. */
+static int list_attributes(int fd, char **ret, size_t *ret_len)
+{
+    ssize_t len = flistxattr(fd, NULL, 0);
+    char *names;
+
+    *ret = NULL;
+    *ret_len = 0;
+    if (len <= 0)
+        return len == 0 || errno == ENOTSUP ? 0 : -errno;
+    names = malloc((size_t)len);
+    if (!names)
+        return -ENOMEM;
+    len = flistxattr(fd, names, (size_t)len);
+    if (len < 0) {
+        int e = -errno;
+        free(names);
+        return e;
+    }
+    *ret = names;
+    *ret_len = (size_t)len;
+    return 0;
+}
+
+/* All or none: a file that lost its access control list would be open to others, or closed to those who are meant to read it. */
+static int copy_attributes(const struct replace *r, int fd, struct reason *why)
+{
+    free_auto char *names = NULL;
+    size_t len, n;
+    bool has_acl = false;
+    int e;
+
+    if (r->fd < 0)
+        return 0;
+    e = list_attributes(r->fd, &names, &len);
+    if (e < 0)
+        return reason_set(why, e, "cannot read the extended attributes of '%s': %s", r->name, strerror(-e));
+    for (char *s = names; s && s < names + len; s += n + 1) {
+        n = strlen(s);
+        has_acl |= strcmp(s, acl_name) == 0;
+        e = copy_attribute(r->fd, fd, s);
+        if (e < 0)
+            return reason_set(why, e, "cannot give a new '%s' the extended attribute %s of the old one: %s",
+                              r->name, s, strerror(-e));
+    }
+    /* one that comes from the folder's default list */
+    if (!has_acl && fremovexattr(fd, acl_name) < 0 && errno != ENODATA && errno != ENOTSUP)
+        return reason_set(why, -errno, "cannot take the folder's access control list from a new '%s': %s",
+                          r->name, strerror(errno));
+    return 0;
+}
+
 /* The temporary file, complete and on the disk. */
 static int fill(const struct replace *r, int fd, const void *data, size_t len, struct reason *why)
 {
@@ -93,6 +175,9 @@ static int fill(const struct replace *r, int fd, const void *data, size_t len, s
     if (e < 0)
         return reason_set(why, e, "cannot give a new '%s' owner and mode of the old one: %s", r->name,
                           strerror(-e));
+    e = copy_attributes(r, fd, why);
+    if (e < 0)
+        return e;
     if (fsync(fd) < 0)
         return reason_set(why, -errno, "cannot write a new '%s' to disk: %s", r->name, strerror(errno));
     return check_unchanged(r, why);

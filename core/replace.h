@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Putting a new content in the place of a file so that, whatever happens, somebody who looks finds the old content
- * or the new one, whole. Facts: rename(2), fsync(2), open(2).
+ * or the new one, whole. Facts: rename(2), fsync(2), open(2), xattr(7).
  *
  *     open the folder ─▶ open the file (regular, no symlink) ─▶ the caller reads and thinks
- *     ─▶ temporary file in the same folder: content, owner, mode, fsync ─▶ rename over the file ─▶ fsync the folder
+ *     ─▶ temporary file in the same folder: content, owner, mode, attributes, fsync ─▶ rename over the file ─▶ fsync the folder
  */
 #pragma once
 #include <stdbool.h>
@@ -31,7 +31,8 @@ int replace_open(struct replace *r, const char *path, bool must_exist, struct re
 /**
  * replace_commit - put the new content in place
  *
- * Owner and mode are those of the old file (of a new one: 0666 less the umask). Refused (-ESTALE) when the name was given to
+ * Owner, mode and extended attributes (access control lists among them) are those of the old file; where one cannot be given it is an
+ * error. Of a new file the mode is 0666 less the umask. Refused (-ESTALE) when the name was given to
  * another file meanwhile. On failure nothing is left behind and the old file is as it was, except that
  * a failing fsync of the folder comes too late for that: @why says so.
  */

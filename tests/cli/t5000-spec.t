@@ -63,6 +63,24 @@ run rootlet spec -i place.json
 status_is 0 'in place'
 is "$(cat place.json)" "$converted" 'the file is changed'
 is "$(stat -c %a:%U place.json)" 640:tester 'with its mode and owner'
+attributes='import os, struct, sys
+def entry(tag, may, who=0xffffffff): return struct.pack("<HHI", tag, may, who) # posix_acl_xattr.h
+acl = struct.pack("<I", 2) + entry(1, 6) + entry(2, 4, 1234) + entry(4, 0) + entry(16, 4) + entry(32, 0)
+want = {"system.posix_acl_access": acl, "user.empty": b"", "user.note": bytes(range(256)) * 8}
+for file in sys.argv[2:]:
+    if sys.argv[1] == "set":
+        for name, value in want.items(): os.setxattr(file, name, value)
+    else:
+        assert {name: os.getxattr(file, name) for name in os.listxattr(file)} == want, file'
+cp config.json marked.json && chown tester: marked.json && chmod 600 marked.json
+run python3 -c "$attributes" set marked.json
+status_is 0 'a file with an access control list and other attributes'
+run rootlet spec -i marked.json
+status_is 0 'in place'
+is "$(cat marked.json)" "$converted" 'it is changed'
+run python3 -c "$attributes" check marked.json
+status_is 0 'and keeps them'
+is "$(stat -c %a marked.json)" 640 'and the mode that goes with them'
 before=$(stat -c %i:%y place.json)
 run rootlet spec -i place.json
 is "$(stat -c %i:%y place.json)" "$before" 'a file that needs nothing is not touched'
@@ -81,7 +99,8 @@ status_is 64 'nor on standard input'
 same config.json 'nothing was changed'
 
 # Every step of the replacement fails in turn, and the process is killed at each.
-for call in openat write fsync fchmod rename; do
+run python3 -c "$attributes" set config.json
+for call in openat write fsync fchmod flistxattr fgetxattr fsetxattr rename; do
     for what in error=EIO error=ENOSPC signal=KILL; do
         # the first openat() with O_CREAT is the temporary file's; those before it are let through
         case $call in openat) when=:when=7+ ;; *) when= ;; esac
@@ -124,6 +143,10 @@ head -c 16777216 /dev/zero | tr '\0' '[' >deep.json
 feed deep.json rootlet spec
 status_is 3 '16 MiB of brackets'
 err_like 'more than 128 levels deep at byte 128' 'are refused at the 129th'
+run python3 -c 'import resource, subprocess, sys
+subprocess.run(["rootlet", "spec", "deep.json"], stderr=subprocess.DEVNULL)
+sys.exit(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 128 << 10)'
+status_is 0 'and take little more memory than their own'
 echo >>deep.json
 feed deep.json rootlet spec
 err_like 'larger than 16777216 bytes' 'more than 16 MiB are refused as such'

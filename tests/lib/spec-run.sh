@@ -65,6 +65,17 @@ spec_runs() {
         in_container locked outside $runtime
         status_is 0 "a bind of a mount whose flags are locked is made by $runtime"
     done
+    # how accesses are noted is locked, too, whether it is what everybody has or not
+    mkdir /tmp/atime && mount -t tmpfs -o mode=755,nosuid,nodev,noatime tmpfs /tmp/atime
+    prepare runc "[c['mounts'].append({'destination': '/mnt', 'type': 'bind', 'source': s, 'options': o}) for s, o in
+        (('/tmp/atime', ['rbind', 'relatime']), ('/tmp/atime', ['bind', 'ro', 'noatime']), ('/tmp/atime', ['bind', 'nodiratime', 'ro']),
+        ('/tmp/locked', ['bind', 'ro', 'noatime']), ('/tmp/locked', ['bind', 'strictatime']), ('/tmp/locked', ['bind', 'relatime']))]"
+    for runtime in runc crun; do
+        for where in outside nested; do
+            in_container atime $where $runtime
+            status_is 0 "$where, binds that ask for another atime mode are made by $runtime"
+        done
+    done
     prepare runc "c['process']['user'].update(uid=1000, gid=1000, additionalGids=[5])"
     for runtime in runc crun; do
         in_container user outside $runtime
@@ -104,4 +115,65 @@ spec_runs_cgroup2() {
         in_container limits outside $runtime --cgroup=delegated
         status_is 0 "limits whose controllers are delegated do not hurt $runtime"
     done
+}
+
+# What podman and buildah give to a runtime is saved by a runtime that is called instead of the real one, with the folder it is in.
+spec_keeper='#!/bin/sh
+bundle= before=
+for word do
+    case $before in --bundle | -b) bundle=$word ;; esac
+    case $word in --bundle=*) bundle=${word#*=} ;; esac
+    before=$word
+done
+[ -z "$bundle" ] || [ -e /tmp/tester/kept ] || {
+    cp -a "$bundle" /tmp/tester/kept
+    sed "s|$bundle|/tmp/tester/kept|g" "$bundle/config.json" >/tmp/bundle/in.json
+}
+exec REAL "$@"
+'
+
+# made_by WHOSE ID OPTION...: what is in $bundle/in.json is converted with these options, and run everywhere, by everybody.
+made_by() {
+    local whose=$1 id=$2 runtime where
+    shift 2
+    ok "there is a config.json of $whose" test -s $bundle/in.json
+    for runtime in runc crun; do
+        for where in outside inside own-net nested; do
+            in_container made $where $runtime "$@"
+            status_is 0 "$where, the config.json of $whose is run by $runtime"
+            out_is "$(printf 'id %s\nuids %s\nproc\nsys\ndone' "$id" "${map[$where]}")" 'ids are as mapped, /proc and /sys are there, no cgroup is writable'
+        done
+    done
+}
+
+# spec_runs_made REAL-RUNTIME ISOLATION
+spec_runs_made() {
+    local podman="podman --cgroup-manager=cgroupfs --runtime=/usr/local/keeper --storage-driver=vfs" buildah='buildah --storage-driver=vfs'
+    mount --make-rshared / # what podman expects of the machine
+    mount -t tmpfs tmpfs /usr/local
+    printf %s "${spec_keeper/REAL/$1}" >/usr/local/keeper
+    chmod 755 /usr/local/keeper
+    who=user
+    run mkdir /tmp/tester/volume
+    run $podman create --name=plain --network=none --rootfs $bundle/rootfs /inside
+    status_is 0 'podman create'
+    run $podman init plain
+    status_is 0 'podman init'
+    made_by podman 0:0
+    run rm -rf /tmp/tester/kept $bundle/in.json
+    run $podman create --name=rich --network=host --user=1000:1000 --read-only --tmpfs=/run --ulimit=nofile=512:1000 --cap-drop=all \
+        --volume=/tmp/tester/volume:/mnt:ro --oom-score-adj=700 --device=/dev/fuse --pid=host --ipc=host --hostname=named \
+        --security-opt=no-new-privileges --annotation=a=b --rootfs $bundle/rootfs /inside
+    status_is 0 'podman create, with many options'
+    run $podman init rich
+    status_is 0 'podman init'
+    made_by 'podman, with many options' 1000:1000
+    run rm -rf /tmp/tester/kept $bundle/in.json
+    run sh -euc "$buildah from --name=built scratch; $buildah copy built $bundle/rootfs /
+        $buildah run --isolation=$2 --network=none --runtime=/usr/local/keeper built /inside"
+    status_is 0 "buildah run --isolation=$2"
+    # its rbind of /sys is its own, with a hole for him who can write to the cgroup tree
+    run rootlet spec $bundle/in.json
+    err_like 'CVE-2023-25809' "buildah's rbind of /sys is left as it is, with a warning"
+    made_by buildah 0:0 --sys=rbind
 }

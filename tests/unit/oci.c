@@ -44,10 +44,19 @@ static bool made_up_file(const char *path)
     return !missing_file || strcmp(path, missing_file) != 0;
 }
 
-/* "/locked/..." is a mount with everything forbidden. */
+/* "/locked/..." is a mount with everything forbidden; "/noatime", "/nodiratime" and "/strictatime" are what they say. */
 static unsigned made_up_flags(const char *path)
 {
-    return strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC : 0;
+    if (strcmp(path, "/none") == 0)
+        return OCI_FLAGS_UNKNOWN;
+    if (strcmp(path, "/strictatime") == 0)
+        return 0;
+    if (strcmp(path, "/noatime") == 0)
+        return ST_NOATIME;
+    if (strcmp(path, "/nodiratime") == 0)
+        return ST_RELATIME | ST_NODIRATIME;
+    return ST_RELATIME |
+           (strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC : 0);
 }
 
 static bool no_cgroup(const char *path)
