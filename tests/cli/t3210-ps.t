@@ -100,7 +100,8 @@ for who in root user; do
     nothing_stays 'nothing is left'
 
     # From inside.
-    run rootlet run sh -c 'rootlet ctl stop & while :; do wait; done'
+    spawn c rootlet run sh -c 'rootlet ctl stop & while :; do wait; done'
+    await c # and with it the end of what ctl has to say, which may outlive the instance
     status_is 143 'an instance that is stopped by its own command'
     out_like "^$tmp/" 'is found by $ROOTLESSKIT_STATE_DIR'
     run rootlet run --pidns rootlet ctl stop
