@@ -46,7 +46,7 @@ bool oci_is_bind(const struct json *mount)
 
 struct filter {
     struct oci *c;
-    bool bind, drop_atime;
+    bool bind, drop_atime, drop_atime_below;
 };
 
 static bool is_atime(const char *s, size_t len, const void *unused)
@@ -90,7 +90,8 @@ static const char *refuse_option(const struct filter *f, const char *s, size_t l
         *ret_why = "on a bind it asks to clear flags that are locked";
         return "M2";
     }
-    if (f->drop_atime && is_atime(s, len, NULL)) {
+    if ((f->drop_atime && is_atime(s, len, NULL)) ||
+        (f->drop_atime_below && *s == 'r' && is_atime(s + 1, len - 1, NULL))) {
         *ret_why =
             "the source is mounted otherwise, and in a new user namespace no mount's atime mode may be "
             "changed; without, it stays";
@@ -121,35 +122,64 @@ static void filter_options(const struct filter *f, const char *s, struct strbuf 
  * (lock_mnt_tree() in fs/namespace.c). A remount that names no mode keeps the old one, any other mode is refused. crun then
  * tries again without.
  */
-static bool changes_atime(const struct oci *c, const struct json *mount)
+static bool changes_atime(const struct oci *c, const struct json *mount, unsigned flags)
 {
-    const unsigned all = ST_NOATIME | ST_NODIRATIME | ST_RELATIME;
-    unsigned want = oci_has_option(mount, "noatime") ? ST_NOATIME : ST_RELATIME, flags;
-    const char *source = "";
+    unsigned want = oci_has_option(mount, "noatime") ? ST_NOATIME : ST_RELATIME;
 
-    json_get_str(mount, "source", &source);
-    if (!c->facts->mount_flags || c->opts->runtime == OCI_CRUN || *source != '/' || !oci_is_bind(mount) ||
-        !each_option(mount, is_atime, NULL))
+    if (c->opts->runtime == OCI_CRUN || !each_option(mount, is_atime, NULL))
         return false;
-    flags = c->facts->mount_flags(source);
     if (oci_has_option(mount, "strictatime")) /* as do_mount() has it: it overrides both */
         want = 0;
     if (oci_has_option(mount, "nodiratime"))
         want |= ST_NODIRATIME;
-    return flags != OCI_FLAGS_UNKNOWN && (flags & all) != want;
+    return flags != want;
+}
+
+/* The same for a whole tree, by mount_setattr(2), which keeps what it is not told. Neither runtime tries again. */
+static bool changes_atime_below(const struct json *mount, unsigned flags)
+{
+    unsigned want = flags;
+
+    if (oci_has_option(mount, "rnoatime"))
+        want = (want & ST_NODIRATIME) | ST_NOATIME;
+    else if (oci_has_option(mount, "rstrictatime"))
+        want &= ST_NODIRATIME;
+    else if (oci_has_option(mount, "rrelatime"))
+        want = (want & ST_NODIRATIME) | ST_RELATIME;
+    if (oci_has_option(mount, "rnodiratime"))
+        want |= ST_NODIRATIME;
+    return flags != want;
+}
+
+static void find_atime(const struct oci *c, const struct json *mount, struct filter *f)
+{
+    const char *source = "";
+    unsigned flags;
+
+    json_get_str(mount, "source", &source);
+    if (!c->facts->mount_flags || *source != '/' || !f->bind)
+        return;
+    flags = c->facts->mount_flags(source);
+    if (flags == OCI_FLAGS_UNKNOWN)
+        return;
+    flags &= ST_NOATIME | ST_NODIRATIME | ST_RELATIME;
+    f->drop_atime = changes_atime(c, mount, flags);
+    f->drop_atime_below = changes_atime_below(mount, flags);
 }
 
 static void options(struct oci *c, struct json *mount, size_t index)
 {
-    bool atime = changes_atime(c, mount);
-    struct filter f = {.c = c, .bind = oci_is_bind(mount), .drop_atime = atime && c->mode != OCI_INSIDE};
+    struct filter f = {.c = c, .bind = oci_is_bind(mount)};
 
+    find_atime(c, mount, &f);
     /* Inside there are mounts that were inherited and, not locked, our own; nothing tells which is which. */
-    if (atime && !f.drop_atime)
+    if (c->mode == OCI_INSIDE && (f.drop_atime || f.drop_atime_below)) {
+        f.drop_atime = f.drop_atime_below = false;
         oci_warning(
             c, "M3", OCI_PATH(".mounts[%zu].options", index),
             "the source is mounted with another atime mode, which may be locked (runc: 'operation not "
             "permitted'): remove noatime, nodiratime, relatime and strictatime");
+    }
 
     json_foreach (it, oci_get(mount, "options")) {
         const char *rule = NULL, *why = NULL, *s = json_str(it.value);

@@ -69,7 +69,7 @@ spec_runs() {
     mkdir /tmp/atime && mount -t tmpfs -o mode=755,nosuid,nodev,noatime tmpfs /tmp/atime
     prepare runc "[c['mounts'].append({'destination': '/mnt', 'type': 'bind', 'source': s, 'options': o}) for s, o in
         (('/tmp/atime', ['rbind', 'relatime']), ('/tmp/atime', ['bind', 'ro', 'noatime']), ('/tmp/atime', ['bind', 'nodiratime', 'ro']),
-        ('/tmp/locked', ['bind', 'ro', 'noatime']), ('/tmp/locked', ['bind', 'strictatime']), ('/tmp/locked', ['bind', 'relatime']))]"
+        ('/tmp/locked', ['bind', 'ro', 'noatime']), ('/tmp/locked', ['bind', 'strictatime']), ('/tmp/locked', ['rbind', 'rnoatime']), ('/tmp/locked', ['bind', 'relatime']))]"
     for runtime in runc crun; do
         for where in outside nested; do
             in_container atime $where $runtime
