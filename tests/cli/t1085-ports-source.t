@@ -57,6 +57,22 @@ for who in root user; do
     out_unlike 'sport|192\.0\.2\.1' 'and its rule and route with it'
     finish c
 
+    # --- one client in several conversations: each is answered, from the client's own port where there is one
+    in_container builtin -p 0.0.0.0:8001:127.0.0.1:1/udp -p 0.0.0.0:8002:127.0.0.1:1/udp -p 0.0.0.0:8003:10.0.2.100:1/udp $servers peer:0.0.0.0:1
+    from_world $client from 40000 192.0.2.2 8001
+    out_is '192.0.2.1 40000' "the client's port is kept"
+    from_world $client from 40000 192.0.2.2 8002
+    out_like '^192\.0\.2\.1 ' 'another conversation of that address and port'
+    out_unlike ' 40000$' 'has a port of its own'
+    from_world $client from 40000 192.0.2.2 8001
+    out_is '192.0.2.1 40000' 'the first one is none the worse'
+    from_world $client from 5000 192.0.2.2 8001
+    out_like '^192\.0\.2\.1 ' "a client at a port that a server may want"
+    out_unlike ' 5000$' 'does not take it'
+    from_world $client udp 192.0.2.2 8003
+    out_like '^10\.0\.2\.100 ' 'the same server at a second address: the way back is taken, a local address serves'
+    finish c
+
     # --- behind a bridge, to which a rule redirects the link's address, as dockerd does without its proxy
     launch c rootlet run --state-dir /tmp/$who.state --net=slirp4netns --copy-up=/etc --port-driver=slirp4netns -p 0.0.0.0:8001:1/udp \
         sh -c 'unshare -n sh -c "echo \$\$; exec \"\$@\"" sh "$@"; exit $?' sh $servers --hold peer:0.0.0.0:1
