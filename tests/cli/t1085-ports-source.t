@@ -71,6 +71,10 @@ for who in root user; do
     out_unlike ' 5000$' 'does not take it'
     from_world $client udp 192.0.2.2 8003
     out_like '^10\.0\.2\.100 ' 'the same server at a second address: the way back is taken, a local address serves'
+    portd=$(strangers | while read -r id _; do grep -q portd "/proc/$id/comm" && echo "$id"; done)
+    kill -KILL "$portd"
+    ok 'portd is killed' $client gone "$portd"
+    sees 192.0.2.2 8001 192.0.2.1 'its successor serves with what it left behind'
     finish c
 
     # --- behind a bridge, to which a rule redirects the link's address, as dockerd does without its proxy
