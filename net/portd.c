@@ -34,6 +34,7 @@
 #include "net/portd_tcp.h"
 #include "net/portd_udp.h"
 #include "net/transparent.h"
+#include "net/udp_source.h"
 
 enum {
     NOFILE_WANTED = 65536,
@@ -46,6 +47,8 @@ struct portd {
     struct watch sync;
     struct tcp_ports *tcp;
     struct udp_ports *udp;
+    struct udp_source *source; /* NULL: not asked for */
+    bool warned;
 };
 
 void portd_config_init(struct portd_config *c)
@@ -140,7 +143,10 @@ static int lock_down(const struct portd_config *c)
 
 static void send_warning(const char *text, void *arg)
 {
-    const struct portd *p = arg;
+    struct portd *p = arg;
+    if (p->warned) /* what one protocol's engine could not keep, the other's cannot either */
+        return;
+    p->warned = true;
     sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
 }
 
@@ -240,13 +246,19 @@ static int prepare(struct portd *p, const struct portd_config *c)
     int r = join(c);
     if (r < 0)
         return r;
-    if (c->source_ip_transparent)
+    if (c->source_ip_transparent) {
         transparent_setup(c->follow_redirects, &can);
+        r = udp_source_new(&can, &p->source);
+        if (r < 0)
+            return log_errno(r, "port forwarder: cannot prepare for source addresses");
+    }
     r = empty_root(c);
     if (r == 0)
         r = make_engines(p, c);
-    if (r == 0 && c->source_ip_transparent)
+    if (r == 0 && c->source_ip_transparent) {
         tcp_ports_keep_source(p->tcp, &can, send_warning, p);
+        udp_ports_keep_source(p->udp, p->source, send_warning, p);
+    }
     return r == 0 ? lock_down(c) : r;
 }
 
@@ -270,6 +282,7 @@ int portd_serve(const struct portd_config *c)
     }
     tcp_ports_free(p.tcp);
     udp_ports_free(p.udp);
+    udp_source_free(p.source);
     loop_free(p.l);
     return r < 0 ? 1 : 0;
 }

@@ -137,6 +137,8 @@ static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, co
         return -errno;
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (from) /* a connection of that port that has ended must not be in the way */
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     int r = from ? transparent_bind(fd, from, t->can.followed && !ip_is_loopback(to)) : 0;
     if (r < 0)
         return r;

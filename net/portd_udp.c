@@ -10,7 +10,9 @@
  * UDP may lose datagrams, so nothing is ever queued here: what a socket does not take at once is dropped.
  *
  * A server that is not there shows as ECONNREFUSED on the flow's socket. If nobody has answered yet and no child address
- * was asked for, the flow moves on to the next loopback address.
+ * was asked for, the flow moves on to the next loopback address. A client that can be seen over IPv6 only begins there.
+ *
+ * The connected socket has the client's own address where that can be (net/udp_source.c), else a local one.
  */
 #include "net/portd_udp.h"
 
@@ -25,7 +27,7 @@
 #include "core/log.h"
 #include "net/ip.h"
 
-enum { BUCKETS = 1024, BATCH = 64, DATAGRAM_MAX = 65535 };
+enum { BUCKETS = 1024, BATCH = 64, DATAGRAM_MAX = 65535, TARGETS_MAX = 3 };
 static const uint64_t IDLE_NS = 90 * 1000000000ull;
 
 struct flow_key {
@@ -41,7 +43,9 @@ struct flow {
     struct flow *older, *newer;
     uint64_t used; /* ns */
     struct flow_key key;
-    unsigned target;
+    union sockaddr_ip client; /* key.client, IPv4 as such */
+    unsigned target, tried;   /* targets are tried in turn, from any of them on */
+    bool kept;                /* the socket has the client's address */
     bool answered;
 };
 
@@ -51,7 +55,8 @@ struct udp_port {
     struct udp_port *next;
     uint32_t id;
     int family;
-    union sockaddr_ip target[3];
+    union sockaddr_ip target[TARGETS_MAX];
+    bool local[TARGETS_MAX]; /* an address of this netns */
     unsigned n_targets;
 };
 
@@ -63,6 +68,10 @@ struct udp_ports {
     size_t n, max;
     uint32_t seed; /* so that clients cannot choose their bucket */
     struct timer expiry;
+    struct udp_source *source; /* NULL: nobody's address is kept */
+    bool warned;
+    void (*warn)(const char *text, void *arg);
+    void *warn_arg;
     unsigned char buf[DATAGRAM_MAX];
 };
 
@@ -119,11 +128,20 @@ static void touch(struct flow *f)
     list_append(f->port->u, f);
 }
 
-static void flow_free(struct flow *f)
+static void disconnect(struct flow *f)
 {
     struct udp_ports *u = f->port->u;
     loop_del(u->l, &f->w);
     fd_close(&f->w.fd);
+    if (f->kept)
+        udp_source_release(u->source, &f->client, &f->port->target[f->target]);
+    f->kept = false;
+}
+
+static void flow_free(struct flow *f)
+{
+    struct udp_ports *u = f->port->u;
+    disconnect(f);
     *f->hash_at = f->hash_next;
     if (f->hash_next)
         f->hash_next->hash_at = f->hash_at;
@@ -182,21 +200,68 @@ static void answer(struct flow *f, const void *data, size_t len)
         log_debug("ports: answer of %zu bytes dropped: %s", len, strerror(errno));
 }
 
+static void warn_once(struct udp_ports *u, const char *why)
+{
+    log_debug("ports: udp: no flow from the client's address: %s", why);
+    if (u->warned)
+        return;
+    u->warned = true;
+    struct reason text;
+    reason_set(&text, 0,
+               "UDP clients' source addresses are not kept, datagrams come from a local address: %s", why);
+    u->warn(text.text, u->warn_arg);
+}
+
+/* A loopback client is a loopback client inside as well: nothing is lost. */
+static bool may_keep_source(const struct udp_port *p, const union sockaddr_ip *client, unsigned target)
+{
+    const struct udp_ports *u = p->u;
+    return u->source && p->local[target] && client->sa.sa_family == p->target[target].sa.sa_family &&
+           !ip_is_loopback(client) && !ip_is_any(client);
+}
+
+static int open_kept(struct udp_port *p, const union sockaddr_ip *client, unsigned target)
+{
+    const struct transparent *can = udp_source_can(p->u->source);
+    struct reason why = {.text = ""};
+    int fd = -EOPNOTSUPP;
+    if (client->sa.sa_family == AF_INET ? can->v4 : can->v6)
+        fd = udp_source_open(p->u->source, client, &p->target[target], &why);
+    else
+        why = can->why;
+    if (fd < 0 && fd != -EMFILE && fd != -ENFILE && fd != -EEXIST)
+        warn_once(p->u, why.text);
+    return fd;
+}
+
+/* Socket connected to one of the targets, or -errno. */
+static int open_target(struct udp_port *p, const union sockaddr_ip *client, unsigned target, bool *ret_kept)
+{
+    const union sockaddr_ip *to = &p->target[target];
+    if (may_keep_source(p, client, target)) {
+        int kept = open_kept(p, client, target);
+        *ret_kept = kept >= 0;
+        if (kept >= 0 || kept == -EMFILE || kept == -ENFILE)
+            return kept;
+    }
+    *ret_kept = false;
+    fd_auto int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, &to->sa, ip_len(to)) < 0)
+        return -errno;
+    return steal_fd(&fd);
+}
+
 /* Nobody listens there. false: the flow is gone. */
 static bool next_target(struct flow *f)
 {
-    if (f->answered || f->target + 1 >= f->port->n_targets)
+    struct udp_port *p = f->port;
+    if (f->answered || f->tried >= p->n_targets)
         return true;
-    const union sockaddr_ip *to = &f->port->target[f->target + 1];
-    int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return true;
-    struct loop *l = f->port->u->l;
-    loop_del(l, &f->w);
-    fd_close(&f->w.fd);
-    f->w.fd = fd;
-    f->target++;
-    if (connect(fd, &to->sa, ip_len(to)) == 0 && loop_add(l, &f->w) == 0)
+    disconnect(f);
+    f->target = (f->target + 1) % p->n_targets;
+    f->tried++;
+    f->w.fd = open_target(p, &f->client, f->target, &f->kept);
+    if (f->w.fd >= 0 && loop_add(p->u->l, &f->w) == 0)
         return true;
     flow_free(f);
     return false;
@@ -228,46 +293,33 @@ static void on_flow(struct loop *l, struct watch *w, uint32_t events)
         touch(f);
 }
 
-static int flow_connect(struct udp_port *p, unsigned *ret_target)
+/* No address was asked for, and this client's is kept over IPv6 only: a server that is there as well is the better one. */
+static unsigned first_target(const struct udp_port *p, const union sockaddr_ip *client)
 {
-    int r = -EINVAL;
-    for (unsigned i = 0; i < p->n_targets; i++) {
-        fd_auto int fd = socket(p->target[i].sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0 && connect(fd, &p->target[i].sa, ip_len(&p->target[i])) == 0) {
-            *ret_target = i;
-            return steal_fd(&fd);
-        }
-        r = -errno;
-    }
-    return r;
+    for (unsigned i = 0; i < p->n_targets; i++)
+        if (may_keep_source(p, client, i))
+            return i;
+    return 0;
 }
 
-static struct flow *flow_new(struct udp_port *p, const struct flow_key *k)
+/* Fills in what concerns the socket. 0 or -errno. */
+static int flow_connect(struct udp_port *p, struct flow *f)
 {
-    struct udp_ports *u = p->u;
-    if (u->n >= u->max)
-        flow_free(u->oldest);
-    unsigned target = 0;
-    fd_auto int fd = flow_connect(p, &target);
-    if (fd < 0 && (fd == -EMFILE || fd == -ENFILE) && u->oldest) {
-        flow_free(u->oldest);
-        fd = flow_connect(p, &target);
-    }
-    struct flow *f = fd < 0 ? NULL : calloc(1, sizeof(*f));
-    if (!f) {
-        log_debug("ports: no flow for a new client: %s", fd < 0 ? strerror(-fd) : "out of memory");
-        return NULL;
+    int fd = -EINVAL;
+    f->target = first_target(p, &f->client);
+    for (f->tried = 1; f->tried <= p->n_targets; f->tried++) {
+        fd = open_target(p, &f->client, f->target, &f->kept);
+        if (fd >= 0)
+            break;
+        f->target = (f->target + 1) % p->n_targets;
     }
     f->w = (struct watch){.fd = fd, .events = EPOLLIN, .fn = on_flow, .what = "udp flow"};
-    if (loop_add(u->l, &f->w) < 0) {
-        free(f);
-        return NULL;
-    }
-    fd = -1; /* the flow's */
-    f->port = p;
-    f->key = *k;
-    f->target = target;
-    f->hash_at = bucket(u, p, k);
+    return fd < 0 ? fd : 0;
+}
+
+static void flow_insert(struct udp_ports *u, struct flow *f)
+{
+    f->hash_at = bucket(u, f->port, &f->key);
     f->hash_next = *f->hash_at;
     if (f->hash_next)
         f->hash_next->hash_at = &f->hash_next;
@@ -276,6 +328,36 @@ static struct flow *flow_new(struct udp_port *p, const struct flow_key *k)
     u->n++;
     if (!u->expiry.armed)
         loop_timer_set(u->l, &u->expiry, IDLE_NS);
+}
+
+static struct flow *flow_new(struct udp_port *p, const struct flow_key *k)
+{
+    struct udp_ports *u = p->u;
+    if (u->n >= u->max)
+        flow_free(u->oldest);
+    struct flow *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    f->port = p;
+    f->key = *k;
+    f->client = k->client;
+    ip_unmap(&f->client);
+    int r = flow_connect(p, f);
+    if ((r == -EMFILE || r == -ENFILE) && u->oldest) {
+        flow_free(u->oldest);
+        r = flow_connect(p, f);
+    }
+    if (r == 0) {
+        r = loop_add(u->l, &f->w);
+        if (r < 0)
+            disconnect(f);
+    }
+    if (r < 0) {
+        log_debug("ports: no flow for a new client: %s", strerror(-r));
+        free(f);
+        return NULL;
+    }
+    flow_insert(u, f);
     return f;
 }
 
@@ -319,7 +401,7 @@ static void deliver(struct flow *f, const void *data, size_t len)
         socklen_t size = sizeof(err);
         if (send(f->w.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             err = errno;
-        else if (!f->answered && f->target + 1 < f->port->n_targets)
+        else if (!f->answered && f->tried < f->port->n_targets)
             getsockopt(f->w.fd, SOL_SOCKET, SO_ERROR, &err, &size);
         if (err != ECONNREFUSED || !next_target(f))
             return;
@@ -377,6 +459,8 @@ static void set_targets(struct udp_port *p, const struct portd_add *add)
         if (!ip_same_addr(&a, &p->target[0]))
             p->target[p->n_targets++] = a;
     }
+    for (unsigned i = 0; i < p->n_targets; i++)
+        p->local[i] = transparent_target(&p->target[i]);
 }
 
 int udp_ports_add(struct udp_ports *u, const struct portd_add *add, int fd)
@@ -442,6 +526,14 @@ int udp_ports_new(struct loop *l, size_t max, struct udp_ports **ret)
         u->seed = 2166136261u ^ (uint32_t)now_ns();
     *ret = u;
     return 0;
+}
+
+void udp_ports_keep_source(struct udp_ports *u, struct udp_source *source,
+                           void (*warn)(const char *text, void *arg), void *arg)
+{
+    u->source = source;
+    u->warn = warn;
+    u->warn_arg = arg;
 }
 
 void udp_ports_free(struct udp_ports *u)

@@ -5,6 +5,7 @@
 
 #include "core/loop.h"
 #include "net/port.h"
+#include "net/udp_source.h"
 
 struct udp_ports;
 
@@ -15,6 +16,14 @@ struct udp_ports;
  */
 int udp_ports_new(struct loop *l, size_t max, struct udp_ports **ret);
 void udp_ports_free(struct udp_ports *u); /* NULL is fine */
+
+/**
+ * udp_ports_keep_source - reach servers from the client's own address from now on, where that is possible
+ * @source: borrowed; outlives the engine
+ * @warn: called at most once, when a flow had to come from a local address instead
+ */
+void udp_ports_keep_source(struct udp_ports *u, struct udp_source *source,
+                           void (*warn)(const char *text, void *arg), void *arg);
 
 /* udp_ports_add - serve a bound, non-blocking socket with IP_PKTINFO (IPV6_RECVPKTINFO) on; the fd is owned from success on. -EINVAL, -ENOMEM, epoll_ctl(2) errors. */
 int udp_ports_add(struct udp_ports *u, const struct portd_add *add, int fd);

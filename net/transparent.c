@@ -94,8 +94,7 @@ int transparent_bind(int fd, const union sockaddr_ip *from, bool followed)
 {
     int on = 1, mark = followed ? FOLLOWED_MARK : MARK;
     bool v6 = from->sa.sa_family == AF_INET6;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
+    if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ||
         setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on,
                    sizeof(on)) < 0 ||
         bind(fd, &from->sa, ip_len(from)) < 0)

@@ -21,10 +21,10 @@ struct transparent {
 void transparent_setup(bool follow, struct transparent *ret);
 
 /**
- * transparent_bind - let @fd, a TCP socket that is not bound yet, dial from @from
+ * transparent_bind - let @fd, a socket that is not bound yet, dial from @from
  * @followed: the target is one that may be redirected to another machine (a container), and transparent_setup() said .followed
  * Needs CAP_NET_ADMIN (SO_MARK, IP_TRANSPARENT). The target must be an address of this netns (transparent_target()).
- * Return: 0 or -errno; -EADDRINUSE: another connection has that address and port.
+ * Return: 0 or -errno; -EADDRINUSE: another connection (UDP: socket) has that address and port.
  */
 int transparent_bind(int fd, const union sockaddr_ip *from, bool followed);
 

@@ -103,6 +103,8 @@ for who in root user; do
     run curl -sS http://127.0.0.1:8080/
     status_isnt 0 'a port that nobody serves inside'
     out_is '' 'gives nothing'
+    run $client reset 127.0.0.1 8080
+    out_is ECONNRESET 'the connection is reset, at once and not after a silence'
     run curl -sS http://127.0.0.1:8081/
     out_is inside 'the others are none the worse'
     finish c

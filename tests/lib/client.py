@@ -2,8 +2,10 @@
 """Small clients for the tests; the counterpart of servers.py.
 
     client.py connect ADDRESS PORT           what connect() says: "connected", or the error's name (ECONNREFUSED...)
+    client.py reset ADDRESS PORT             connect and wait, without a word: "ECONNRESET", "end" or what came; or ECONNREFUSED
     client.py tcp ADDRESS PORT [TEXT]        send TEXT, end that side, print what comes back
     client.py udp ADDRESS PORT [TEXT]        send TEXT, print the answer
+    client.py from SOURCE_PORT ADDRESS PORT [TEXT]  the same from this port, which may be a server's that set SO_REUSEADDR
     client.py dns SERVER NAME [A|AAAA] [tcp] the addresses, sorted, one a line; or NXDOMAIN, or TRUNCATED
     client.py dns SERVER NAME [A|AAAA] edns  the same over UDP, with room for an answer of 4096 bytes (RFC 6891)
     client.py asks SERVER NAME COUNT [tcp]   so many queries, 64 on their way at a time, lost ones again: "COUNT answers"
@@ -63,14 +65,30 @@ def connect(address, port):
         print("connected")
 
 
+def reset(address, port):
+    try:
+        with socket.create_connection((address, int(port)), DEADLINE) as sock:
+            data = sock.recv(65536)
+            print(data.decode() if data else "end")
+    except ConnectionError as error:
+        print(errno.errorcode[error.errno])
+
+
 def tcp(address, port, text=""):
     with socket.create_connection((address, int(port)), DEADLINE) as sock:
         show(exchange(sock, text.encode()))
 
 
-def udp(address, port, text="hello"):
+def udp_from(source, address, port, text="hello"):
+    udp(address, port, text, int(source))
+
+
+def udp(address, port, text="hello", source=0):
     sock = socket.socket(family(address), socket.SOCK_DGRAM)
     sock.settimeout(DEADLINE)
+    if source:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("", source))
     sock.connect((address, int(port)))
     sock.send(text.encode())
     show(sock.recv(65536))
@@ -207,7 +225,7 @@ def listen(*ports):
     sys.stdin.read()
 
 
-COMMANDS = {"connect": connect, "tcp": tcp, "udp": udp, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
+COMMANDS = {"connect": connect, "reset": reset, "tcp": tcp, "udp": udp, "from": udp_from, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
 try:
     COMMANDS[sys.argv[1]](*sys.argv[2:])
 except (OSError, struct.error, ValueError, LookupError, TypeError) as problem:

@@ -3,7 +3,8 @@
 
     servers.py [--hello TEXT] [--hold] KIND:ADDRESS:PORT...
 
-KIND is http, dns or echo (echo and dns serve TCP and UDP); an IPv6 address stands in brackets. Everything is bound before
+KIND is http, dns, echo (echo and dns serve TCP and UDP) or peer (UDP: answers with the client's address and port, as seen
+here); an IPv6 address stands in brackets. Everything is bound before
 the word "ready" is printed; it serves until standard input ends. With --hold the word "started" comes first, and nothing
 is bound until a line comes in: time for somebody else to give this process's network namespace its interface.
 Something cannot be bound: a message, and exit status 1.
@@ -178,7 +179,7 @@ def datagrams(sock, handler):
     while True:
         data, peer = sock.recvfrom(65536)
         try:
-            sock.sendto(handler(data), peer)
+            sock.sendto(handler(data, peer), peer)
         except (OSError, ValueError, IndexError, struct.error):
             pass
 
@@ -186,8 +187,7 @@ def datagrams(sock, handler):
 def bind(kind, address, port, family):
     """A bound socket that serves its own family only."""
     sock = socket.socket(family, kind)
-    if kind == socket.SOCK_STREAM:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # UDP: so that `client.py from` can send from this port
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     sock.bind((address, port))
@@ -203,12 +203,14 @@ def start(spec):
     family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
     address = address.strip("[]")
     port = int(port)
+    if kind == "peer":
+        return [(datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda _data, peer: f"{peer[0]} {peer[1]}".encode())]
     handler = {"http": http, "echo": echo, "dns": dns}[kind]
     work = [(accept, bind(socket.SOCK_STREAM, address, port, family), handler)]
     if kind == "dns":
-        work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda query: dns_answer(query, 512, address)))
+        work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda query, _peer: dns_answer(query, 512, address)))
     if kind == "echo":
-        work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda data: data))
+        work.append((datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda data, _peer: data))
     return work
 
 
