@@ -177,13 +177,13 @@ static void pass_on(struct reaper *r, const siginfo_t *si)
  * The exec closes @fd's other end, which only the command has. So does a failed one, but then SYNC_FAILED was sent before.
  * Blocks until then; signals wait.
  */
-static void tell_started(const struct command *c, int fd)
+static int tell_started(const struct command *c, int fd)
 {
     char none;
     while (read(fd, &none, 1) < 0 && errno == EINTR)
         ;
-    if (c->sync_fd > 0)
-        sync_send(c->sync_fd, SYNC_STARTED, NULL, 0, NULL, 0);
+    int r = c->sync_fd > 0 ? sync_send(c->sync_fd, SYNC_STARTED, NULL, 0, NULL, 0) : 0;
+    return r == -EPIPE ? 0 : r; /* nobody is left to be told, and so nobody waits */
 }
 
 int command_reap(const struct command *c)
@@ -207,13 +207,15 @@ int command_reap(const struct command *c)
     }
     setsid();
     /* What the command holds open must not be kept open by its reaper (a pipe's end, a terminal). */
-    const int keep[] = {c->sync_fd, done};
-    log_copy_end();
+    const int keep[] = {c->sync_fd, done, log_copy_fd()};
     int closed = fd_close_all_but(3, keep, array_size(keep));
     if (closed < 0) /* the first process of a pid namespace: its end is that of the command */
         return closed;
     undone = -1;
-    tell_started(c, done);
+    int told = tell_started(c, done);
+    if (told < 0)
+        return told;
+    log_copy_end();
     fd_close(&done);
     if (c->sync_fd > 0)
         fd_set_nonblock(c->sync_fd, true);

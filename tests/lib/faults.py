@@ -205,7 +205,8 @@ def judge(variant, fault, name, seen):
     elif code == 0:
         # Nobody is told how a command in the background ends; a signal may be its end just before it begins.
         ended = variant == "background" and (kind in ("TERM", "KILL") and name == "child" or
-                                             (kind == "TERM" or call == "epoll_pwait") and name == "supervisor")
+                                             (kind == "TERM" or call == "epoll_pwait") and name == "supervisor" or
+                                             kind == "KILL" and name == "supervisor" and seen["out"] == "/tmp/state/s\n")
         if not did_run(variant, seen) and not ended:
             wrong.append("exit status 0, but the command did not run")
         if kind.startswith("E") and weakens(name, call, kind, seen["hit"][0]):
@@ -293,7 +294,9 @@ VARIANT_SHARES = {"full:user": 100, "full:root": 15, "plain:user": 60, "plain:ro
 
 
 def chosen(label, name, first):
-    variant, user, _, _, _, kind = label.split(":")
+    variant, user, _, call, _, kind = label.split(":")
+    if variant == "background" and name == "child" and call == "sendmsg":
+        return True  # few, and each of them is one that somebody waits for
     share = SHARES.get(kind, SHARES["error"]) * VARIANT_SHARES[variant + ":" + user] / 100
     if name in HELPERS:
         share *= 0.2
