@@ -35,8 +35,6 @@ static int serve_netd(void *config, int sync_fd)
 static void netd_is_up(struct service *s)
 {
     struct instance *in = s->owner;
-    if (in->resolv)
-        resolv_watch_send(in->resolv); /* the one before may have taken the last one with it */
     in->net_up = true;
     instance_maybe_go(in);
 }
@@ -46,7 +44,7 @@ static void follow_resolv(struct instance *in)
 {
     int r = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, in->resolv_sv) < 0 ? -errno : 0;
     if (r == 0)
-        r = resolv_watch_new(in->loop, in->resolv_sv[0], &in->resolv);
+        r = resolv_watch_new(in->loop, in->resolv_sv[0], NULL, NULL, &in->resolv);
     if (r < 0)
         log_debug("changes of resolv.conf are not followed: %s", strerror(-r));
 }

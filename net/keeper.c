@@ -22,18 +22,14 @@
 enum { STOP_TIMEOUT_MS = 3000 };
 
 struct keeper {
-    struct watch netd; /* nothing is ever said on it; its end counts */
+    int netd; /* it asks for resolv.conf; its end counts */
     const char *path;
     struct stat st;
 };
 
-static void netd_ended(struct loop *l, struct watch *w, uint32_t events)
+static void netd_ended(void *loop)
 {
-    char c;
-    (void)events;
-    ssize_t n = recv(w->fd, &c, 1, MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) /* errno is an old one when n is 0 */
-        loop_quit(l, 0);
+    loop_quit(loop, 0);
 }
 
 static void unlink_own(const struct keeper *k)
@@ -56,9 +52,7 @@ static int keep(struct keeper *k)
     sandbox_lock();
     int r = loop_new(&l);
     if (r == 0)
-        r = loop_add(l, &k->netd);
-    if (r == 0 && resolv_watch_new(l, k->netd.fd, &rw) < 0)
-        log_debug("keeper: changes of resolv.conf are not followed");
+        r = resolv_watch_new(l, k->netd, netd_ended, l, &rw);
     if (r == 0)
         r = loop_run(l);
     unlink_own(k);
@@ -75,7 +69,7 @@ int keeper_start(const char *socket_path, int *ret_fd)
     fd_auto int ours = sv[0];
     fd_auto int theirs = sv[1];
     struct keeper k = {
-        .netd = {.fd = theirs, .events = EPOLLIN | EPOLLRDHUP, .fn = netd_ended, .what = "netd"},
+        .netd = theirs,
         .path = socket_path,
     };
     if (socket_path && lstat(socket_path, &k.st) < 0)

@@ -65,6 +65,7 @@ struct netd {
     size_t max_files;
     struct netd_api *api;
     struct watch exit, sync, resolv, signals;
+    enum { RESOLV_UNASKED, RESOLV_ASKED, RESOLV_KNOWN } resolv_state;
     int resolv_inotify; /* readable: resolv.conf is being changed, the new text will come; -1: not known */
     struct pollset set;
     uint64_t dropped;           /* frames the link did not take */
@@ -181,20 +182,26 @@ static void resolv_event(struct loop *l, struct watch *w, uint32_t events)
         return;
     if (len < 0) {
         log_debug("netd: changes of resolv.conf are not followed any more");
+        n->resolv_state = RESOLV_KNOWN;
         loop_del(l, w);
         fd_close(&n->resolv_inotify);
         return;
     }
+    if (n->resolv_state ==
+        RESOLV_ASKED) /* otherwise it was meant for a netd before this one, and may be old */
+        n->resolv_state = RESOLV_KNOWN;
     if (n->dns && resolv_parse((const char *)n->frame, &host) == 0)
         dns_set_servers(n->dns, &host);
 }
 
-/* Has the host's resolv.conf changed since its text came here? */
+/* Has the host's resolv.conf changed since its text came here? It is followed from the first query on. */
 static bool resolv_is_stale(void *arg)
 {
-    const struct netd *n = arg;
+    struct netd *n = arg;
     struct pollfd p = {.fd = n->resolv_inotify, .events = POLLIN};
-    return p.fd >= 0 && poll(&p, 1, 0) > 0;
+    if (n->resolv_state == RESOLV_UNASKED)
+        n->resolv_state = resolv_watch_ask(n->resolv.fd) == 0 ? RESOLV_ASKED : RESOLV_KNOWN;
+    return n->resolv_state == RESOLV_ASKED || (p.fd >= 0 && poll(&p, 1, 0) > 0);
 }
 
 static void signal_event(struct loop *l, struct watch *w, uint32_t events)

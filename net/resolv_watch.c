@@ -6,6 +6,10 @@
  * the first of several symbolic links.  So the file itself is watched, and the folder of each link on the way.  After an
  * event the way may be another: all watches are made anew, on a new inotify descriptor (which has no old events), and only
  * then the text is read: a change after that makes a new event.
+ *
+ * A user has 128 inotify instances by default, all programs and containers together (user.max_inotify_instances), and the
+ * kernel gives one back only some 15 ms after its end.  So none is made before the reader asks for the first time (a
+ * container that looks up no name needs none), and while there is none to be had the text is compared once a second.
  */
 #include "net/resolv_watch.h"
 
@@ -27,10 +31,15 @@
 
 enum { MAX_LINKS = 16 };
 
+static const uint64_t compare_every_ns = 1000000000u;
+
 struct resolv_watch {
     struct loop *loop;
-    struct watch w;
-    int sock;
+    struct watch w;       /* inotify; fd -1: nobody has asked yet, or there is none to be had */
+    struct watch sock;    /* the reader's wishes */
+    struct timer compare; /* instead of inotify */
+    resolv_watch_end_fn *on_end;
+    void *arg;
     char *text; /* as last seen; NULL: there was none yet */
 };
 
@@ -79,7 +88,7 @@ static int add_watches(void)
     return steal_fd(&in);
 }
 
-void resolv_watch_send(struct resolv_watch *rw)
+static void send_state(struct resolv_watch *rw)
 {
     const char *text = rw->text ? rw->text : "#\n"; /* an empty message would be an end */
     struct iovec v = {(void *)(uintptr_t)text, strlen(text)};
@@ -94,52 +103,101 @@ void resolv_watch_send(struct resolv_watch *rw)
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &rw->w.fd, sizeof(int));
-    if (sendmsg(rw->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    if (rw->w.fd < 0) {
+        m.msg_control = NULL;
+        m.msg_controllen = 0;
+    }
+    if (sendmsg(rw->sock.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_debug("resolv: nobody takes the new resolv.conf: %s", strerror(errno));
 }
 
-/* The text as it is; between two files (none, or an empty one) what is known stays good. */
-static void read_text(struct resolv_watch *rw)
+/* The text as it is; between two files (none, or an empty one) what is known stays good. Is it another one now? */
+static bool read_text(struct resolv_watch *rw)
 {
     free_auto char *text = NULL;
     size_t len;
     if (file_read(AT_FDCWD, "/etc/resolv.conf", RESOLV_MAX_SIZE, &text, &len) < 0 || !*text)
-        return;
+        return false;
+    bool other = !rw->text || strcmp(text, rw->text) != 0;
     free(rw->text);
     rw->text = steal_ptr(&text);
+    return other;
+}
+
+static void changed(struct loop *l, struct watch *w, uint32_t events);
+
+/* Watch from now on, or else compare now and then. Did that begin anew? */
+static bool follow_changes(struct resolv_watch *rw)
+{
+    rw->w = (struct watch){.fd = add_watches(), .events = EPOLLIN, .fn = changed, .what = "resolv.conf"};
+    if (rw->w.fd >= 0 && loop_add(rw->loop, &rw->w) == 0) {
+        loop_timer_del(rw->loop, &rw->compare);
+        return true;
+    }
+    fd_close(&rw->w.fd);
+    loop_timer_set(rw->loop, &rw->compare, compare_every_ns);
+    return false;
 }
 
 static void changed(struct loop *l, struct watch *w, uint32_t events)
 {
     (void)events;
     struct resolv_watch *rw = container_of(w, struct resolv_watch, w);
-    int in = add_watches();
-    if (in < 0)
-        return; /* out of descriptors: the old one is still readable, so this comes again */
+    fd_auto int old = w->fd;
     loop_del(l, w);
-    close(w->fd);
-    w->fd = in;
-    if (loop_add(l, w) < 0)
-        log_debug("resolv: changes of resolv.conf are not followed any more");
+    follow_changes(rw);
     read_text(rw);
-    resolv_watch_send(rw);
+    send_state(rw);
 }
 
-int resolv_watch_new(struct loop *l, int sock, struct resolv_watch **ret)
+static void compare(struct loop *l, struct timer *t)
+{
+    (void)l;
+    struct resolv_watch *rw = container_of(t, struct resolv_watch, compare);
+    bool watched = follow_changes(rw);
+    if (read_text(rw) || watched)
+        send_state(rw);
+}
+
+static void asked(struct loop *l, struct watch *w, uint32_t events)
+{
+    struct resolv_watch *rw = container_of(w, struct resolv_watch, sock);
+    char c;
+    (void)events;
+    ssize_t n = recv(w->fd, &c, 1, MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (n <= 0) {
+        loop_del(l, w);
+        if (rw->on_end)
+            rw->on_end(rw->arg);
+        return;
+    }
+    if (rw->w.fd < 0)
+        follow_changes(rw);
+    read_text(rw);
+    send_state(rw);
+}
+
+int resolv_watch_new(struct loop *l, int sock, resolv_watch_end_fn *on_end, void *arg,
+                     struct resolv_watch **ret)
 {
     struct resolv_watch *rw = calloc(1, sizeof(*rw));
     if (!rw)
         return -ENOMEM;
-    *rw = (struct resolv_watch){.loop = l, .sock = sock};
-    rw->w = (struct watch){.fd = add_watches(), .events = EPOLLIN, .fn = changed, .what = "resolv.conf"};
-    int r = rw->w.fd < 0 ? rw->w.fd : loop_add(l, &rw->w);
+    *rw = (struct resolv_watch){
+        .loop = l,
+        .w = {.fd = -1},
+        .sock = {.fd = sock, .events = EPOLLIN | EPOLLRDHUP, .fn = asked, .what = "reader of resolv.conf"},
+        .compare = {.fn = compare, .what = "resolv.conf"},
+        .on_end = on_end,
+        .arg = arg,
+    };
+    int r = loop_add(l, &rw->sock);
     if (r < 0) {
-        fd_close(&rw->w.fd);
         free(rw);
         return r;
     }
-    read_text(rw);
-    resolv_watch_send(rw);
     *ret = rw;
     return 0;
 }
@@ -148,10 +206,17 @@ void resolv_watch_free(struct resolv_watch *rw)
 {
     if (!rw)
         return;
+    loop_del(rw->loop, &rw->sock);
     loop_del(rw->loop, &rw->w);
+    loop_timer_del(rw->loop, &rw->compare);
     fd_close_later(&rw->w.fd);
     free(rw->text);
     free(rw);
+}
+
+int resolv_watch_ask(int sock)
+{
+    return send(sock, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
 ssize_t resolv_watch_recv(int sock, char *buf, size_t size, int *inotify)

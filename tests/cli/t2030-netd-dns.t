@@ -90,6 +90,28 @@ for way in "${ways[@]}"; do
     mv /run/resolver/stub.conf /etc/resolv.conf
     rmdir /run/resolver
 done
+# A user has few inotify instances: nobody takes one who looks up no name, and where there is none to be had changes are followed all the same.
+for what in 'looks up no name: true 0' "does: $client dns 10.0.2.3 who.test 1"; do
+    command=${what#*: }
+    run strace -f -qq -e trace=inotify_init1 -o /tmp/trace rootlet run --net=slirp4netns --copy-up=/etc ${command% *}
+    status_is 0 "a command that ${what%%:*}"
+    is "$(grep -c '= [0-9]' /tmp/trace)" "${what##* }" "makes ${what##* }"
+done
+cat >/tmp/follows.sh <<E
+$client dns 10.0.2.3 who.test
+read go
+until [ "\$($client dns 10.0.2.3 who.test)" = 203.0.113.80 ]; do :; done
+echo followed
+E
+for who in root user; do
+    launch box rootlet run --net=host sh -c "echo 0 >/proc/sys/user/max_inotify_instances; exec rootlet run --net=slirp4netns --copy-up=/etc timeout $LIMIT sh /tmp/follows.sh"
+    is "$line" 192.0.2.1 'without inotify: the resolver'
+    resolv 203.0.113.80
+    tell box go
+    finish box
+    out_is followed 'changes are followed all the same'
+    resolv 192.0.2.1
+done
 rm /etc/resolv.conf
 who=user
 run rootlet run --net=slirp4netns --copy-up=/etc sh -c 'cat /etc/resolv.conf; curl -sS http://203.0.113.80/'

@@ -63,7 +63,8 @@ for way in "${ways[@]}"; do
     before=$(listeners)
     start_netd netd -c -6 $target tap0
     is "$(listeners)" "$before" "netd listens on nothing ($link)"
-    at_first=$(fds)
+    inside $client dns 10.0.2.3 web.test
+    at_first=$(fds) # from the first query on resolv.conf is watched
     inside env CLIENT_DEADLINE=60 $client asks 10.0.2.3 web.test 5000
     out_is '5000 answers' '5000 queries'
     inside $client asks fd00::3 web.test 500
