@@ -52,7 +52,7 @@ static void try_seccomp(struct probe_env *env, struct probe *p)
         probe_set(p, PROBE_NO, "cannot set no_new_privs: %s", strerror(-r));
         return;
     }
-    r = sandbox_seccomp(calls, array_size(calls));
+    r = sandbox_seccomp(calls, array_size(calls), NULL, 0);
     if (r < 0) {
         probe_set(p, PROBE_NO, "cannot install a filter: %s", strerror(-r));
         if (r == -EINVAL)

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/audit.h>
@@ -125,11 +127,44 @@ int sandbox_lock(void)
     return 0;
 }
 
-enum { MAX_CALLS = 240 }; /* jumps of BPF reach 255 instructions */
+enum { MAX_CALLS = 200, MAX_FILTER = 256 };
 
-static int load_filter(const struct sock_fprog *prog)
+struct filter {
+    struct sock_filter f[MAX_FILTER];
+    unsigned n;
+};
+
+static void filter_stmt(struct filter *f, unsigned code, uint32_t k)
 {
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, prog, 0, 0) < 0)
+    f->f[f->n++] = (struct sock_filter)BPF_STMT((uint16_t)code, k);
+}
+
+/* Skip @yes instructions if the accumulator is @k, else @no. */
+static void filter_jeq(struct filter *f, uint32_t k, unsigned yes, unsigned no)
+{
+    f->f[f->n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k, (uint8_t)yes, (uint8_t)no);
+}
+
+static unsigned limit_length(const struct sandbox_limit *l)
+{
+    return 2 + l->n + 2;
+}
+
+static void filter_limit(struct filter *f, const struct sandbox_limit *l)
+{
+    /* The lower half comes first on both architectures: they are little-endian. */
+    filter_stmt(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)(offsetof(struct seccomp_data, args) + 8u * l->arg));
+    filter_stmt(f, BPF_ALU | BPF_AND | BPF_K, l->mask);
+    for (unsigned i = 0; i < l->n; i++)
+        filter_jeq(f, l->values[i], l->n - i, 0);
+    filter_stmt(f, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    filter_stmt(f, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+}
+
+static int load_filter(struct filter *f)
+{
+    const struct sock_fprog prog = {.len = (unsigned short)f->n, .filter = f->f};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) < 0)
         return -errno;
     return 0;
 }
@@ -139,24 +174,46 @@ static int load_filter(const struct sock_fprog *prog)
  * not on the list fails with EPERM and does not kill: a library that tries something new goes on without it, and an
  * intruder gains nothing from the errno.
  */
-int sandbox_seccomp(const int *calls, size_t n)
+int sandbox_seccomp(const int *calls, size_t n, const struct sandbox_limit *limits, size_t n_limits)
 {
-    struct sock_filter f[MAX_CALLS + 8];
-    unsigned len = 0;
+    struct filter f = {.n = 0};
+    size_t length = 4 + n + 2;
     if (n == 0 || n > MAX_CALLS)
         return -EINVAL;
-    f[len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    f[len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
-    f[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    f[len++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < n_limits; i++)
+        length += limit_length(&limits[i]);
+    if (length > MAX_FILTER)
+        return -EINVAL;
+    filter_stmt(&f, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    filter_jeq(&f, SANDBOX_ARCH, 1, 0);
+    filter_stmt(&f, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    filter_stmt(&f, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     /* x32's numbers (bit 30) are equal to none of the list's, so they fall through to the refusal. */
-    for (size_t i = 0; i < n; i++)
-        f[len++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i], (uint8_t)(n - i), 0);
-    f[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-    f[len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    const struct sock_fprog prog = {.len = (unsigned short)len, .filter = f};
-    return load_filter(&prog);
+    for (size_t i = 0; i < n; i++) {
+        size_t to = n - i; /* the word that allows, or the start of a limit behind that */
+        for (size_t j = 0, at = to + 1; j < n_limits; at += limit_length(&limits[j++]))
+            if (limits[j].call == calls[i])
+                to = at;
+        filter_jeq(&f, (uint32_t)calls[i], (unsigned)to, 0);
+    }
+    filter_stmt(&f, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    filter_stmt(&f, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    for (size_t i = 0; i < n_limits; i++)
+        filter_limit(&f, &limits[i]);
+    return load_filter(&f);
+}
+
+void sandbox_socket_limits(struct sandbox_limit ret[SANDBOX_SOCKET_LIMITS])
+{
+    const struct sandbox_limit limits[SANDBOX_SOCKET_LIMITS] = {
+        {.call = __NR_socket, .arg = 0, .mask = UINT32_MAX, .n = 2, .values = {AF_INET, AF_INET6}},
+        {.call = __NR_mmap, .arg = 2, .mask = PROT_EXEC, .n = 1, .values = {0}},
+        {.call = __NR_mprotect, .arg = 2, .mask = PROT_EXEC, .n = 1, .values = {0}},
+        {.call = __NR_prlimit64, .arg = 0, .mask = UINT32_MAX, .n = 1, .values = {0}},
+        {.call = __NR_tkill, .arg = 0, .mask = UINT32_MAX, .n = 1, .values = {(uint32_t)gettid()}},
+        {.call = __NR_tgkill, .arg = 0, .mask = UINT32_MAX, .n = 1, .values = {(uint32_t)getpid()}},
+    };
+    memcpy(ret, limits, sizeof(limits));
 }
 
 int64_t sandbox_nofile(uint64_t max)

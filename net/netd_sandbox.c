@@ -72,6 +72,7 @@ static const int calls[] = {
     __NR_getpid,
     __NR_gettid,
     __NR_tgkill,
+    __NR_tkill,
 #ifdef __x86_64__
     __NR_poll,
     __NR_epoll_wait,
@@ -194,7 +195,9 @@ int netd_sandbox_enter(const struct netd_config *c, struct reason *why)
     if (pdeathsig && prctl(PR_SET_PDEATHSIG, pdeathsig) < 0)
         return reason_set(why, -errno, "cannot ask for a signal at the parent's death: %s", strerror(errno));
     if (c->seccomp) {
-        r = sandbox_seccomp(calls, array_size(calls));
+        struct sandbox_limit limits[SANDBOX_SOCKET_LIMITS];
+        sandbox_socket_limits(limits);
+        r = sandbox_seccomp(calls, array_size(calls), limits, array_size(limits));
         if (r < 0)
             return reason_set(
                 why, r, "cannot filter system calls: %s (is CONFIG_SECCOMP_FILTER missing in the kernel?)",

@@ -115,7 +115,9 @@ static int lock_down_calls(void)
         __NR_sigaltstack,
 #endif
     };
-    return sandbox_seccomp(calls, array_size(calls));
+    struct sandbox_limit limits[SANDBOX_SOCKET_LIMITS];
+    sandbox_socket_limits(limits);
+    return sandbox_seccomp(calls, array_size(calls), limits, array_size(limits));
 }
 
 static int empty_root(const struct portd_config *c)
