@@ -115,9 +115,9 @@ $(UNIT_S): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libcore.a
 $(UNIT_A): $(A)/unit/%: $(A)/tests/unit/%.o $(A)/libcore.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(CC_A) $(SAN) $^ $(LIBS_A) -o $@
-# The tracer of the walk through start-up's faults.
-FAULTER := $(O)/tests/lib/faulter
-$(FAULTER): $(O)/tests/lib/faulter.o
+# What tests use that is no test itself: the tracer of the walk through start-up's faults, the load for the forwarder.
+HELPERS := $(patsubst tests/lib/%.c,$(O)/tests/lib/%,$(sort $(wildcard tests/lib/*.c)))
+$(HELPERS): %: %.o
 	$(call say,LINK)
 	$(Q)$(CC_S) $(CFLAGS_S) $(LFLAGS_S) $^ -o $@
 # A fuzz target includes the .c file that it tests, so that file's object in the archive is not linked.
@@ -137,7 +137,7 @@ demo:
 
 check:
 	$(Q)tests/setup check
-	$(Q)$(PARALLEL) all $(FAULTER) $(UNIT_S) $(UNIT_A) $(FUZZ_A)
+	$(Q)$(PARALLEL) all $(HELPERS) $(UNIT_S) $(UNIT_A) $(FUZZ_A)
 	$(Q)tests/run $(UNIT_S) $(UNIT_A) $(FUZZ_A) tests/lint/lint.t $(sort $(wildcard tests/build/*.t)) $(CLI)
 
 check-asan:
@@ -146,7 +146,7 @@ check-asan:
 	$(Q)tests/run $(UNIT_A) $(FUZZ_A)
 
 # One test, or some: make test T='tests/cli/t0100-maps.t build/x86_64/unit/subid'
-test: all $(FAULTER) $(filter build/%,$(T))
+test: all $(HELPERS) $(filter build/%,$(T))
 	$(Q)tests/run -v $(T)
 
 check lint: export CFLAGS_LINT = $(filter-out -MMD -MP,$(subst ',,$(CFLAGS_A)))
@@ -167,7 +167,7 @@ fuzz:
 	$(Q)mkdir -p build/fuzz/corpus/$(T)
 	$(Q)build/fuzz/$(T) -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/$(T)- build/fuzz/corpus/$(T) tests/fuzz/corpus/$(T)
 
-bench: all
+bench: all $(HELPERS)
 	$(Q)tests/setup bench
 	$(Q)tests/bench/run
 
