@@ -22,8 +22,8 @@
  * sizeof(struct relay) for each idle connection, plus SMALL for each one whose peer does not read.
  *
  * Events are level-triggered. A handler moves at most ROUNDS pieces and then returns to the loop, which calls again:
- * one fast connection cannot starve the others. EPOLLRDHUP is not asked for, since a half that is OPEN reads the end
- * of stream and one that is not must not look ahead of its bytes. EPOLLHUP cannot be masked and would spin: a socket
+ * one fast connection cannot starve the others. EPOLLRDHUP only says that a read more is worth it: it is asked for with
+ * EPOLLIN, by a half that is OPEN; one that is not must not look ahead of its bytes. EPOLLHUP cannot be masked and would spin: a socket
  * closed in both directions that nobody wants to read is taken out of the loop.
  */
 #include "net/relay.h"
@@ -49,6 +49,9 @@ enum {
     PIPES_KEPT = 8, /* unused ones that are kept open */
     ROUNDS = 6,
 };
+
+/* What a source is watched for. */
+enum { SOURCE = EPOLLIN | EPOLLRDHUP };
 
 enum half_state { HALF_OPEN, HALF_BLOCKED, HALF_SHUT, HALF_STATE_MAX };
 static const char *const half_state_names[] = {"open", "blocked", "shut"};
@@ -282,17 +285,20 @@ static ssize_t take(struct relay *r, int i, bool *ret_full)
     return h->pipe ? take_spliced(r, i) : take_peeked(r, i, ret_full);
 }
 
-/* The source has ended: pass that on. */
+/* The source has ended: pass that on. When both have, closing the sockets says the same: nothing is unread. */
 static int shut(struct relay *r, int i)
 {
-    if (shutdown(r->w[!i].fd, SHUT_WR) < 0)
+    if (r->half[!i].state != HALF_SHUT && shutdown(r->w[!i].fd, SHUT_WR) < 0)
         return -errno;
     set_state(r, i, HALF_SHUT);
     return 0;
 }
 
-/* Move up to ROUNDS pieces through half @i. 0, or -errno: the connection is broken. */
-static int pump(struct relay *r, int i)
+/*
+ * Move up to ROUNDS pieces through half @i. 0, or -errno: the connection is broken.
+ * A small message that came alone was all there was: no second look, unless the end of stream is known to be behind it (@ends).
+ */
+static int pump(struct relay *r, int i, bool ends)
 {
     struct half *h = &r->half[i];
     for (int round = 0; round < ROUNDS && h->state != HALF_SHUT; round++) {
@@ -302,7 +308,7 @@ static int pump(struct relay *r, int i)
         if (f < 0)
             return f;
         set_state(r, i, HALF_OPEN);
-        bool full = false;
+        bool full = false, small = !h->bulk;
         ssize_t n = take(r, i, &full);
         if (n == -EAGAIN)
             return 0;
@@ -317,6 +323,8 @@ static int pump(struct relay *r, int i)
         }
         if (f < 0)
             return f;
+        if (small && n < SMALL && !ends)
+            return 0;
     }
     return 0;
 }
@@ -355,7 +363,7 @@ static void end(struct relay *r, bool reset)
 
 static uint32_t interest(const struct relay *r, int i)
 {
-    uint32_t ev = r->half[i].state == HALF_OPEN ? EPOLLIN : 0;
+    uint32_t ev = r->half[i].state == HALF_OPEN ? SOURCE : 0;
     if (r->half[!i].state == HALF_BLOCKED)
         ev |= EPOLLOUT;
     return ev;
@@ -380,13 +388,14 @@ static int rearm(struct relay *r, int i, bool hung_up)
 static void on_event(struct relay *r, int i, uint32_t events)
 {
     bool broken = events & EPOLLERR, hung_up = events & EPOLLHUP;
+    bool ends = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     int err = 0;
     if (r->e->idle_ns)
         r->moved = now_ns();
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && r->half[i].state == HALF_OPEN)
-        err = pump(r, i);
+        err = pump(r, i, ends);
     if (err == 0 && !broken && (events & EPOLLOUT))
-        err = pump(r, !i);
+        err = pump(r, !i, false);
     if (err < 0 || broken) {
         log_debug("relay: fd %d to %d: reset (%d)", r->w[i].fd, r->w[!i].fd, err);
         end(r, true);
@@ -418,8 +427,8 @@ int relay_add(struct relay_engine *e, int a, int b)
     if (!r)
         return -ENOMEM;
     r->e = e;
-    r->w[0] = (struct watch){.fd = a, .events = EPOLLIN, .fn = on_a, .what = "relay"};
-    r->w[1] = (struct watch){.fd = b, .events = EPOLLIN, .fn = on_b, .what = "relay"};
+    r->w[0] = (struct watch){.fd = a, .events = SOURCE, .fn = on_a, .what = "relay"};
+    r->w[1] = (struct watch){.fd = b, .events = SOURCE, .fn = on_b, .what = "relay"};
     int err = loop_add(e->l, &r->w[0]);
     if (err == 0)
         err = loop_add(e->l, &r->w[1]);
