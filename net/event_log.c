@@ -57,31 +57,38 @@ static int make_room(struct event_log *l, size_t n)
     return 0;
 }
 
-/* Everything, and a byte more that is lost: nobody's position is good any more. */
-static int lose(struct event_log *l, int r)
+void event_log_lose(struct event_log *l)
 {
     forget(l, l->len);
-    l->start++;
-    return r;
+    l->start++; /* as if a byte had been there */
 }
 
 int event_log_add(struct event_log *l, const char *text, size_t len)
 {
-    if (len > l->max)
-        return lose(l, -EFBIG);
+    if (len > l->max) {
+        event_log_lose(l);
+        return -EFBIG;
+    }
     if (l->len > l->max - len)
         forget(l, l->len - (l->max - len));
     int r = make_room(l, len);
-    if (r < 0)
-        return lose(l, r);
+    if (r < 0) {
+        event_log_lose(l);
+        return r;
+    }
     memcpy(l->data + l->first + l->len, text, len);
     l->len += len;
     return 0;
 }
 
+bool event_log_has(const struct event_log *l, uint64_t pos)
+{
+    return pos >= l->start && pos <= event_log_end(l);
+}
+
 ptrdiff_t event_log_read(const struct event_log *l, uint64_t *pos, char *buf, size_t size)
 {
-    if (*pos < l->start || *pos > event_log_end(l))
+    if (!event_log_has(l, *pos))
         return -ENOBUFS;
     size_t at = (size_t)(*pos - l->start), n = l->len - at;
     if (n > size)

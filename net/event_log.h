@@ -4,6 +4,7 @@
  * What everybody has read is forgotten; a reader that falls behind by more than the bound has lost its place.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@ uint64_t event_log_end(const struct event_log *l);
  * Return: 0, or -ENOMEM or -EFBIG (@len > max): then everything is forgotten, so that no reader takes a gap for continuous text.
  */
 int event_log_add(struct event_log *l, const char *text, size_t len);
+
+/* event_log_lose - something cannot be added: nobody's position is good any more. */
+void event_log_lose(struct event_log *l);
+
+/* event_log_has - would event_log_read() find this place? */
+bool event_log_has(const struct event_log *l, uint64_t pos);
 
 /* event_log_read - up to @size bytes from @pos on, which moves. 0: nothing new; -ENOBUFS: they are forgotten. */
 ptrdiff_t event_log_read(const struct event_log *l, uint64_t *pos, char *buf, size_t size);
