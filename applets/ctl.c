@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * ctl: list and end running instances (core/instances.h), and talk to one over its api.sock.  Works with RootlessKit's own daemon as well: what that one does
- * not know (several specs in one request) is done step by step there, and undone when a step fails.
- */
+/* ctl: list and end running instances (core/instances.h), and talk to one over its api.sock (net/apiclient.h). */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "applets/applet.h"
 #include "core/compat.h"
@@ -16,7 +16,8 @@
 #include "core/parse.h"
 #include "core/sandbox.h"
 #include "core/strv.h"
-#include "net/httpc.h"
+#include "net/apiclient.h"
+#include "net/apiprint.h"
 #include "net/instance_list.h"
 #include "net/instance_stop.h"
 #include "net/portjson.h"
@@ -24,7 +25,7 @@
 
 extern const struct applet applet_ctl;
 
-enum { TIMEOUT_MS = 30000, STOP_SECONDS = 10, NOFILE_WANTED = 1 << 16 };
+enum { STOP_SECONDS = 10, NOFILE_WANTED = 1 << 16 };
 
 struct options {
     bool help, version, debug, json, all;
@@ -69,67 +70,14 @@ struct context {
     const char *socket;
 };
 
-/* ---- requests ---- */
-
-/* The error text of a reply: {"message": ...}, or what is there. */
-static int refused(const struct httpc_reply *reply)
-{
-    struct json_doc *doc json_auto = NULL;
-    const char *text = NULL;
-    if (json_read(reply->body, reply->len, HTTPC_REPLY_MAX, &doc, NULL) < 0 ||
-        json_get_str(json_root(doc), "message", &text) < 0)
-        log_error("the server answered with status %d", reply->status);
-    else
-        log_error("%s", text);
-    return -EREMOTEIO;
-}
-
-/* One request that must be answered with @want; @ret may be NULL. Logs its errors. */
-static int request(const struct context *c, const char *method, const char *path, const char *body, int want,
-                   struct httpc_reply *ret)
-{
-    struct httpc_reply reply;
-    struct reason why = {.text = ""};
-    log_debug("%s %s %s", method, path, body ? body : "");
-    int r = httpc_request(c->socket, method, path, body, TIMEOUT_MS, &reply, &why);
-    if (r < 0) {
-        log_error("%s", why.text);
-        return r;
-    }
-    log_debug("%d %s", reply.status, reply.body);
-    r = reply.status == want ? 0 : refused(&reply);
-    if (r == 0 && ret)
-        *ret = reply;
-    else
-        free(reply.body);
-    return r;
-}
-
-static int malformed(const char *what)
-{
-    return log_errno(-EBADMSG, "the server's answer is malformed (%s)", what);
-}
-
-/* GET a path and read its JSON. */
-static int get_json(const struct context *c, const char *path, struct json_doc **ret, char server[64])
-{
-    struct httpc_reply reply;
-    struct json_error err;
-    int r = request(c, "GET", path, NULL, 200, &reply);
-    if (r < 0)
-        return r;
-    r = json_read(reply.body, reply.len, HTTPC_REPLY_MAX, ret, &err);
-    if (server)
-        memcpy(server, reply.server, sizeof(reply.server));
-    free(reply.body);
-    return r < 0 ? malformed(err.text) : 0;
-}
+/* ---- answers ---- */
 
 static int print_json(const struct json_doc *doc, const struct json *n)
 {
     free_auto char *text = NULL;
-    if (json_write(doc, n, JSON_COMPACT, &text, NULL) < 0)
-        return malformed("cannot be printed");
+    int r = json_write(doc, n, JSON_COMPACT, &text, NULL);
+    if (r < 0)
+        return log_errno(r, "cannot print the answer");
     puts(text);
     return 0;
 }
@@ -143,70 +91,6 @@ static int finish(int r)
 
 /* ---- list-ports ---- */
 
-enum { COLUMNS = 6, COLUMN_GAP = 4 };
-
-struct row {
-    char cell[COLUMNS][INET6_ADDRSTRLEN];
-};
-
-static void fill_row(struct row *row, const struct port_entry *e)
-{
-    memset(row, 0, sizeof(*row));
-    snprintf(row->cell[0], sizeof(row->cell[0]), "%u", e->id);
-    snprintf(row->cell[1], sizeof(row->cell[1]), "%s", port_proto_names[e->spec.proto]);
-    snprintf(row->cell[2], sizeof(row->cell[2]), "%s", e->spec.parent_ip);
-    snprintf(row->cell[3], sizeof(row->cell[3]), "%u", e->spec.parent_port);
-    snprintf(row->cell[4], sizeof(row->cell[4]), "%s", e->spec.child_ip);
-    snprintf(row->cell[5], sizeof(row->cell[5]), "%u", e->spec.child_port);
-}
-
-/* Each column as wide as its widest cell, and then a gap; the last one too, as the peer's table writer does. */
-static void print_rows(const struct row *rows, size_t n)
-{
-    int width[COLUMNS] = {0};
-    for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < COLUMNS; k++) {
-            int w = (int)strlen(rows[i].cell[k]);
-            width[k] = w > width[k] ? w : width[k];
-        }
-    for (size_t i = 0; i < n; i++) {
-        for (int k = 0; k < COLUMNS; k++)
-            printf("%-*s", width[k] + COLUMN_GAP, rows[i].cell[k]);
-        putchar('\n');
-    }
-}
-
-static int print_table(const struct json *list)
-{
-    size_t n = json_count(list) + 1;
-    free_auto struct row *rows = calloc(n, sizeof(*rows));
-    if (!rows)
-        return log_errno(-ENOMEM, "cannot print the ports");
-    rows[0] = (struct row){{"ID", "PROTO", "PARENTIP", "PARENTPORT", "CHILDIP", "CHILDPORT"}};
-    json_foreach (it, list) {
-        struct port_entry e;
-        struct reason why = {.text = ""};
-        if (port_entry_from_json(it.value, &e, &why) < 0)
-            return malformed(why.text);
-        fill_row(&rows[it.index + 1], &e);
-    }
-    print_rows(rows, n);
-    return 0;
-}
-
-/* @ret: the array of ports; NULL when the server says null (none), as RootlessKit does. */
-static int get_list(const struct context *c, struct json_doc **doc, const struct json **ret)
-{
-    int r = get_json(c, "/v1/ports", doc, NULL);
-    if (r < 0)
-        return r;
-    struct json *root = json_root(*doc);
-    if (json_type(root) != JSON_ARRAY && json_type(root) != JSON_NULL)
-        return malformed("no list of ports");
-    *ret = json_type(root) == JSON_ARRAY ? root : NULL;
-    return 0;
-}
-
 static int list_ports(const struct context *c, int argc, char **argv)
 {
     struct json_doc *doc json_auto = NULL;
@@ -215,11 +99,14 @@ static int list_ports(const struct context *c, int argc, char **argv)
         log_error("list-ports takes no arguments ('%s')", argv[0]);
         return 1;
     }
-    int r = get_list(c, &doc, &list);
+    struct reason why = {.text = ""};
+    int r = apiclient_ports(c->socket, &doc, &list, &why);
+    if (r == 0 && !c->o->json)
+        r = apiprint_ports(stdout, list, &why);
     if (r < 0)
-        return 1;
-    if (!c->o->json)
-        return finish(print_table(list));
+        log_error("%s", why.text);
+    if (r < 0 || !c->o->json)
+        return finish(r);
     json_foreach (it, list)
         if (print_json(doc, it.value) < 0)
             return 1;
@@ -249,15 +136,14 @@ static int append_spec(const struct portspec *s, void *arg)
 }
 
 /* Print one added port; when the server chose the parent port, stderr says which. */
-static int print_added(const struct context *c, const struct json_doc *doc, const struct json *n,
-                       const struct portspec *asked, uint32_t *ret_id)
+static int print_added(void *arg, const struct json_doc *doc, const struct json *n,
+                       const struct portspec *asked)
 {
+    const struct context *c = arg;
     struct port_entry e;
-    struct reason why = {.text = ""};
-    if (port_entry_from_json(n, &e, &why) < 0)
-        return malformed(why.text);
-    if (ret_id)
-        *ret_id = e.id;
+    int r = port_entry_from_json(n, &e, NULL);
+    if (r < 0)
+        return r;
     if (asked->parent_port == 0) {
         char text[PORTSPEC_TEXT_MAX] = "";
         portspec_format(&e.spec, text, sizeof(text));
@@ -269,88 +155,10 @@ static int print_added(const struct context *c, const struct json_doc *doc, cons
     return 0;
 }
 
-/* One POST: a single spec as an object, several as an array. */
-static int post_specs(const struct context *c, const struct portspec *specs, size_t n, struct json_doc **ret)
-{
-    struct json_doc *doc json_auto = NULL;
-    free_auto char *body = NULL;
-    int r = json_doc_new(&doc);
-    if (r < 0)
-        return log_errno(r, "cannot make the request");
-    struct json *list = json_new_array(doc);
-    for (size_t i = 0; n > 1 && i < n; i++)
-        json_append(doc, list, portspec_to_json(doc, &specs[i]));
-    r = json_write(doc, n > 1 ? list : portspec_to_json(doc, &specs[0]), JSON_COMPACT, &body, NULL);
-    if (r < 0)
-        return log_errno(r, "cannot make the request");
-    struct httpc_reply reply;
-    struct json_error err;
-    r = request(c, "POST", "/v1/ports", body, 201, &reply);
-    if (r < 0)
-        return r;
-    r = json_read(reply.body, reply.len, HTTPC_REPLY_MAX, ret, &err);
-    free(reply.body);
-    return r < 0 ? malformed(err.text) : 0;
-}
-
-static int delete_id(const struct context *c, uint32_t id)
-{
-    char path[48];
-    snprintf(path, sizeof(path), "/v1/ports/%u", id);
-    return request(c, "DELETE", path, NULL, 200, NULL);
-}
-
-/* A server that knows no batches: one by one; a failure takes back what was done. */
-static int add_each(const struct context *c, const struct spec_list *l)
-{
-    free_auto uint32_t *ids = calloc(l->n, sizeof(*ids));
-    size_t done = 0;
-    int r = ids ? 0 : log_errno(-ENOMEM, "cannot add the ports");
-    while (r == 0 && done < l->n) {
-        struct json_doc *doc json_auto = NULL;
-        r = post_specs(c, &l->v[done], 1, &doc);
-        if (r == 0)
-            r = print_added(c, doc, json_root(doc), &l->v[done], &ids[done]);
-        if (r == 0)
-            done++;
-    }
-    while (r < 0 && done > 0)
-        if (delete_id(c, ids[--done]) == 0)
-            log_info("removed port %u again", ids[done]);
-    return r;
-}
-
-static int add_batch(const struct context *c, const struct spec_list *l)
-{
-    struct json_doc *doc json_auto = NULL;
-    int r = post_specs(c, l->v, l->n, &doc);
-    if (r < 0)
-        return r;
-    if (json_count(json_root(doc)) != l->n)
-        return malformed("another number of ports than was asked for");
-    json_foreach (it, json_root(doc)) {
-        r = print_added(c, doc, it.value, &l->v[it.index], NULL);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int add_specs(const struct context *c, const struct spec_list *l)
-{
-    char server[64] = "";
-    if (l->n > 1) {
-        struct json_doc *doc json_auto = NULL;
-        int r = get_json(c, "/v1/info", &doc, server);
-        if (r < 0)
-            return r;
-    }
-    return strcmp(server, "rootlet") == 0 ? add_batch(c, l) : add_each(c, l);
-}
-
 static int add_ports(const struct context *c, int argc, char **argv)
 {
     struct spec_list l = {.v = NULL};
+    struct context copy = *c;
     int r = 0;
     if (argc == 0) {
         log_error("no port spec given, for example 127.0.0.1:8080:80/tcp (see add-ports --help)");
@@ -362,8 +170,11 @@ static int add_ports(const struct context *c, int argc, char **argv)
         if (r < 0 && *why.text)
             log_error("port spec '%s': %s", argv[i], why.text);
     }
+    struct reason why = {.text = ""};
     if (r == 0)
-        r = add_specs(c, &l);
+        r = apiclient_add(c->socket, l.v, l.n, print_added, &copy, &why);
+    if (r < 0 && *why.text)
+        log_error("%s", why.text);
     free(l.v);
     return finish(r);
 }
@@ -382,65 +193,17 @@ static int remove_ports(const struct context *c, int argc, char **argv)
             log_error("'%s' is no port id (list-ports shows them)", argv[i]);
             return finish(-EINVAL);
         }
-        if (delete_id(c, id) < 0)
+        struct reason why = {.text = ""};
+        if (apiclient_remove(c->socket, id, &why) < 0) {
+            log_error("%s", why.text);
             return finish(-EREMOTEIO);
+        }
         printf("%u\n", id);
     }
     return finish(0);
 }
 
 /* ---- info ---- */
-
-static const char *text_of(const struct json *n, const char *key)
-{
-    const char *s = NULL;
-    return json_get_str(n, key, &s) == 0 ? s : "";
-}
-
-static void print_list(const struct json *list)
-{
-    json_foreach (it, list) {
-        const char *s = json_str(it.value);
-        printf("%s%s", it.index ? " " : "", s ? s : "?");
-    }
-}
-
-static void print_info(const struct json *info)
-{
-    const struct json *net = json_get(info, "networkDriver"), *port = json_get(info, "portDriver");
-    int64_t pid = 0;
-    json_get_int(info, "childPID", 0, INT32_MAX, &pid);
-    printf("- REST API version: %s\n", text_of(info, "apiVersion"));
-    printf("- Implementation version: %s\n", text_of(info, "version"));
-    printf("- State Directory: %s\n", text_of(info, "stateDir"));
-    printf("- Child PID: %lld\n", (long long)pid);
-    if (json_type(net) == JSON_OBJECT) {
-        printf("- Network Driver: %s\n  - DNS: [", text_of(net, "driver"));
-        print_list(json_get(net, "dns"));
-        printf("]\n");
-        if (*text_of(net, "childIP"))
-            printf("  - IP: %s\n", text_of(net, "childIP"));
-    }
-    if (json_type(port) == JSON_OBJECT) {
-        printf("- Port Driver: %s\n  - Supported protocols: [", text_of(port, "driver"));
-        print_list(json_get(port, "protos"));
-        printf("]\n");
-    }
-}
-
-/* The writer indents by two blanks, the peer by four: double what each line begins with. */
-static int print_indented(const struct json_doc *doc, const struct json *n)
-{
-    free_auto char *text = NULL;
-    if (json_write(doc, n, JSON_INDENT, &text, NULL) < 0)
-        return malformed("cannot be printed");
-    for (const char *line = text; *line;) {
-        size_t blanks = strspn(line, " "), len = strcspn(line, "\n");
-        printf("%*s%.*s\n", (int)blanks, "", (int)len, line);
-        line += len + (line[len] == '\n');
-    }
-    return 0;
-}
 
 static int info(const struct context *c, int argc, char **argv)
 {
@@ -449,14 +212,59 @@ static int info(const struct context *c, int argc, char **argv)
         log_error("info takes no arguments ('%s')", argv[0]);
         return 1;
     }
-    if (get_json(c, "/v1/info", &doc, NULL) < 0)
+    struct reason why = {.text = ""};
+    int r = apiclient_info(c->socket, &doc, &why);
+    if (r < 0) {
+        log_error("%s", why.text);
         return 1;
-    if (json_type(json_root(doc)) != JSON_OBJECT)
-        return malformed("no object"), 1;
+    }
     if (c->o->json)
-        return finish(print_indented(doc, json_root(doc)));
-    print_info(json_root(doc));
+        return finish(apiprint_indented(stdout, doc, json_root(doc)));
+    apiprint_info(stdout, json_root(doc));
     return finish(0);
+}
+
+/* ---- watch ---- */
+
+struct watching {
+    sigset_t ends; /* the signals that end it */
+    bool begun;
+};
+
+static int print_event(void *arg, const struct json_doc *doc, const struct json *event)
+{
+    struct watching *w = arg;
+    /* From the first line on a signal is an order, and read from the signalfd; before it, it ends a program that waits for an answer. */
+    if (!w->begun)
+        sigprocmask(SIG_BLOCK, &w->ends, NULL);
+    w->begun = true;
+    int r = print_json(doc, event);
+    if (r == 0 && fflush(stdout) != 0)
+        r = errno == EPIPE ? -EPIPE : log_errno(-errno, "cannot write to standard output");
+    return r;
+}
+
+static int watch(const struct context *c, int argc, char **argv)
+{
+    struct watching w = {.begun = false};
+    struct reason why = {.text = ""};
+    if (argc > 0) {
+        log_error("watch takes no arguments ('%s')", argv[0]);
+        return 1;
+    }
+    sigemptyset(&w.ends);
+    sigaddset(&w.ends, SIGINT);
+    sigaddset(&w.ends, SIGTERM);
+    fd_auto int stop = signalfd(-1, &w.ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (stop < 0)
+        return log_errno(-errno, "cannot wait for signals"), 1;
+    signal(SIGPIPE, SIG_IGN);
+    int r = apiclient_watch(c->socket, stop, STDOUT_FILENO, print_event, &w, &why);
+    if (r == -EPIPE && !*why.text) /* nobody reads any more */
+        return 0;
+    if (r < 0 && *why.text)
+        log_error("%s", why.text);
+    return finish(r);
 }
 
 static int set_socket(const struct options *o, struct strbuf *path)
@@ -563,6 +371,8 @@ static const struct command {
      add_ports},
     {"remove-ports", " ID...", "take ports back; prints their ids", "remove-ports 1 2", plain_table,
      remove_ports},
+    {"watch", "", "print the published ports and then what happens to them, as JSON, one object a line", NULL,
+     plain_table, watch},
     {"info", "", "show what the instance is", NULL, json_table, info},
     {"ps", "", "list the running instances", NULL, ps_table, ps, true},
     {"stop", " [STATE_DIR|PID]...", "end instances: SIGTERM, then SIGKILL; prints their state directories",

@@ -214,6 +214,12 @@ static void portd_is_up(struct service *s)
         loop_quit(f->l, 1);
 }
 
+static void portd_is_down(struct service *s)
+{
+    struct forward *f = s->owner;
+    port_table_attach(f->ports, -1);
+}
+
 static void portd_failed(struct service *s, int status)
 {
     struct forward *f = s->owner;
@@ -234,6 +240,7 @@ static int start_portd(struct forward *f)
         .keep = {f->userns_fd, f->netns_fd},
         .n_keep = 2,
         .on_up = portd_is_up,
+        .on_down = portd_is_down,
         .on_failed = portd_failed,
         .owner = f,
     };

@@ -1,213 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/httpc.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "core/fd.h"
 #include "core/loop.h"
-#include "core/parse.h"
 #include "core/statedir.h"
-#include "core/strv.h"
+#include "net/http_reader.h"
 
-/* ---- parsing: a reader that never leaves its bytes ---- */
-
-struct span {
-    const char *at;
-    size_t left;
-};
-
-struct head {
-    int status;
-    bool chunked, have_length;
-    uint64_t length;
-    char server[64];
-};
-
-/* Next line without its CRLF (or LF). 1, or 0 when it has not arrived whole. */
-static int take_line(struct span *s, struct span *ret)
+/* A complete reply (*@r 1) becomes *ret; @body is used up in any case. */
+static void take_reply(const struct http_reader *in, struct strbuf *body, int *r, struct httpc_reply *ret)
 {
-    const char *nl = memchr(s->at, '\n', s->left);
-    if (!nl)
-        return 0;
-    size_t n = (size_t)(nl - s->at);
-    *ret = (struct span){s->at, n && s->at[n - 1] == '\r' ? n - 1 : n};
-    s->at += n + 1;
-    s->left -= n + 1;
-    return 1;
-}
-
-static int copy_text(const struct span *s, char *buf, size_t size)
-{
-    if (s->left >= size || memchr(s->at, '\0', s->left))
-        return -EBADMSG;
-    memcpy(buf, s->at, s->left);
-    buf[s->left] = '\0';
-    return 0;
-}
-
-/* "HTTP/1.1 200 OK" */
-static int parse_status(const struct span *l, int *ret)
-{
-    if (l->left < 12 || memcmp(l->at, "HTTP/1.", 7) != 0 || l->at[8] != ' ' ||
-        (l->left > 12 && l->at[12] != ' '))
-        return -EBADMSG;
-    char digits[4] = {l->at[9], l->at[10], l->at[11], '\0'};
-    uint64_t v;
-    if (parse_uint(digits, 100, 599, &v) < 0)
-        return -EBADMSG;
-    *ret = (int)v;
-    return 0;
-}
-
-static bool is_header(const struct span *l, const char *name, struct span *ret_value)
-{
-    size_t n = strlen(name);
-    if (l->left <= n || l->at[n] != ':' || strncasecmp(l->at, name, n) != 0)
-        return false;
-    struct span v = {l->at + n + 1, l->left - n - 1};
-    while (v.left && (*v.at == ' ' || *v.at == '\t'))
-        v.at++, v.left--;
-    while (v.left && (v.at[v.left - 1] == ' ' || v.at[v.left - 1] == '\t'))
-        v.left--;
-    *ret_value = v;
-    return true;
-}
-
-static int parse_header(const struct span *l, struct head *h)
-{
-    struct span v;
-    char text[24];
-    if (is_header(l, "Content-Length", &v)) {
-        uint64_t n;
-        if (copy_text(&v, text, sizeof(text)) < 0 || parse_uint(text, 0, UINT64_MAX, &n) < 0 ||
-            (h->have_length && h->length != n))
-            return -EBADMSG;
-        h->have_length = true;
-        h->length = n;
-    } else if (is_header(l, "Transfer-Encoding", &v)) {
-        if (v.left != 7 || strncasecmp(v.at, "chunked", 7) != 0)
-            return -EBADMSG;
-        h->chunked = true;
-    } else if (is_header(l, "Server", &v)) {
-        if (copy_text(&v, h->server, sizeof(h->server)) < 0)
-            h->server[0] = '\0';
+    if (*r == 1)
+        strbuf_adds(body, ""); /* it may have none */
+    if (*r == 1 && body->err)
+        *r = body->err;
+    if (*r != 1) {
+        strbuf_done(body);
+        return;
     }
-    return 0;
-}
-
-/* Status line and headers, up to the empty line. 1, 0: more is needed, -EBADMSG. */
-static int take_head(struct span *s, struct head *ret)
-{
-    struct span l;
-    struct head h = {.status = 0};
-    if (!take_line(s, &l))
-        return 0;
-    if (parse_status(&l, &h.status) < 0)
-        return -EBADMSG;
-    for (;;) {
-        if (!take_line(s, &l))
-            return 0;
-        if (l.left == 0)
-            break;
-        if (parse_header(&l, &h) < 0)
-            return -EBADMSG;
-    }
-    *ret = h;
-    return 1;
-}
-
-static int chunk_size(const struct span *l, size_t *ret)
-{
-    size_t n = 0, i = 0;
-    for (; i < l->left && isxdigit((unsigned char)l->at[i]); i++) {
-        int c = tolower((unsigned char)l->at[i]);
-        n = n * 16 + (size_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-        if (n > HTTPC_REPLY_MAX)
-            return -EFBIG;
-    }
-    if (i == 0 || (i < l->left && l->at[i] != ';' && l->at[i] != ' ')) /* extensions are ignored */
-        return -EBADMSG;
-    *ret = n;
-    return 0;
-}
-
-static int take_chunks(struct span *s, struct strbuf *body)
-{
-    for (;;) {
-        struct span l;
-        size_t n;
-        if (!take_line(s, &l))
-            return 0;
-        int r = chunk_size(&l, &n);
-        if (r < 0)
-            return r;
-        if (n == 0)
-            break;
-        if (s->left < n)
-            return 0;
-        strbuf_add(body, s->at, n);
-        s->at += n;
-        s->left -= n;
-        if (!take_line(s, &l))
-            return 0;
-        if (l.left != 0)
-            return -EBADMSG;
-    }
-    for (;;) { /* trailers */
-        struct span l;
-        if (!take_line(s, &l))
-            return 0;
-        if (l.left == 0)
-            return body->err ? body->err : 1;
-    }
-}
-
-static int take_body(struct span *s, const struct head *h, bool closed, struct strbuf *body)
-{
-    if (h->status == 204 || h->status == 304)
-        return 1;
-    if (h->chunked)
-        return take_chunks(s, body);
-    if (h->have_length && h->length > HTTPC_REPLY_MAX)
-        return -EFBIG;
-    if (h->have_length ? s->left < h->length : !closed)
-        return 0;
-    strbuf_add(body, s->at, h->have_length ? (size_t)h->length : s->left);
-    return body->err ? body->err : 1;
+    *ret = (struct httpc_reply){.status = in->status, .body = body->s, .len = body->len};
+    memcpy(ret->server, in->server, sizeof(ret->server));
 }
 
 int httpc_parse(const char *data, size_t len, bool closed, struct httpc_reply *ret)
 {
-    struct span s = {data, len};
-    struct head h;
-    int r;
-    do
-        r = take_head(&s, &h);
-    while (r == 1 && h.status < 200);
+    struct http_reader in;
     struct strbuf body = {0};
-    if (r == 1)
-        r = take_body(&s, &h, closed, &body);
-    if (r == 1 && !body.s)
-        strbuf_adds(&body, "");
-    if (r == 1 && body.err)
-        r = body.err;
-    if (r != 1) {
-        strbuf_done(&body);
-        return r == 0 && closed ? -EBADMSG : r;
-    }
-    *ret = (struct httpc_reply){.status = h.status, .body = body.s, .len = body.len};
-    memcpy(ret->server, h.server, sizeof(ret->server));
-    return 1;
+    http_reader_init(&in, HTTPC_REPLY_MAX);
+    int r = http_reader_feed(&in, data, len, closed, &body);
+    take_reply(&in, &body, &r, ret);
+    http_reader_done(&in);
+    return r == -ECONNRESET ? -EBADMSG : r;
 }
 
 /* ---- talking ---- */
@@ -260,36 +91,38 @@ static int send_all(int fd, const char *data, size_t len, uint64_t end)
     return 0;
 }
 
-static int receive(int fd, uint64_t end, struct httpc_reply *ret)
+/* 0: nothing is there; 1: fed; -errno. *ret: what http_reader_feed() says. */
+static int receive_some(int fd, struct http_reader *in, struct strbuf *body, int *ret)
 {
-    struct strbuf in = {0};
     char buf[16384];
-    int r;
-    do {
-        r = wait_until(fd, POLLIN, end);
-        if (r < 0)
-            break;
-        ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            continue;
-        if (n < 0) {
-            r = -errno;
-            break;
-        }
-        strbuf_add(&in, buf, (size_t)n);
-        r = in.err ? in.err : httpc_parse(in.s ? in.s : "", in.len, n == 0, ret);
-        if (r == 0 && in.len > HTTPC_REPLY_MAX)
-            r = -EFBIG;
-    } while (r == 0);
-    strbuf_done(&in);
-    return r == 1 ? 0 : r;
+    ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    *ret = http_reader_feed(in, buf, (size_t)n, n == 0, body);
+    return 1;
 }
 
-static int exchange(int fd, const char *method, const char *path, const char *body, int timeout_ms,
-                    struct httpc_reply *ret)
+static int receive(int fd, uint64_t end, struct httpc_reply *ret)
+{
+    struct http_reader in;
+    struct strbuf body = {0};
+    int r, got = 0;
+    http_reader_init(&in, HTTPC_REPLY_MAX);
+    do {
+        r = wait_until(fd, POLLIN, end);
+        if (r == 0)
+            r = receive_some(fd, &in, &body, &got);
+    } while (r >= 0 && got == 0);
+    if (r >= 0)
+        r = got;
+    take_reply(&in, &body, &r, ret);
+    http_reader_done(&in);
+    return r == 1 ? 0 : r == -ECONNRESET ? -EBADMSG : r;
+}
+
+static int send_request(int fd, const char *method, const char *path, const char *body, uint64_t end)
 {
     struct strbuf out = {0};
-    uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u;
     strbuf_addf(&out,
                 "%s %s HTTP/1.1\r\nHost: rootlesskit\r\nAccept: application/json\r\nConnection: close\r\n",
                 method, path);
@@ -300,25 +133,121 @@ static int exchange(int fd, const char *method, const char *path, const char *bo
     int r = out.err ? out.err : send_all(fd, out.s, out.len, end);
     strbuf_done(&out);
     /* EPIPE: the server may have answered (413) and closed before it took all of the body. */
-    return r == 0 || r == -EPIPE ? receive(fd, end, ret) : r;
+    return r == -EPIPE ? 0 : r;
 }
 
-int httpc_request(const char *socket_path, const char *method, const char *path, const char *body,
-                  int timeout_ms, struct httpc_reply *ret, struct reason *why)
+/* The connection, or why there is none. */
+static int dial(const char *socket_path, int timeout_ms, int *ret, struct reason *why)
 {
-    fd_auto int fd = -1;
-    int r = connect_unix(socket_path, timeout_ms, &fd);
+    int r = connect_unix(socket_path, timeout_ms, ret);
     if (r == -ENOENT)
         return reason_set(why, r, "there is no socket '%s' (is the instance running?)", socket_path);
     if (r == -ECONNREFUSED)
         return reason_set(why, r, "nobody listens on '%s' (the instance has ended)", socket_path);
     if (r < 0 && r != -ETIMEDOUT)
         return reason_set(why, r, "cannot connect to '%s': %s", socket_path, strerror(-r));
-    if (r == 0)
-        r = exchange(fd, method, path, body, timeout_ms, ret);
+    return r;
+}
+
+/* Why there is no reply. */
+static int explain(int r, const char *socket_path, int timeout_ms, struct reason *why)
+{
     if (r == -ETIMEDOUT)
         return reason_set(why, r, "'%s' did not answer within %d seconds", socket_path, timeout_ms / 1000);
     if (r == -EBADMSG)
         return reason_set(why, r, "what listens on '%s' does not speak HTTP", socket_path);
-    return r < 0 ? reason_set(why, r, "talking to '%s': %s", socket_path, strerror(-r)) : 0;
+    return reason_set(why, r, "talking to '%s': %s", socket_path, strerror(-r));
+}
+
+int httpc_request(const char *socket_path, const char *method, const char *path, const char *body,
+                  int timeout_ms, struct httpc_reply *ret, struct reason *why)
+{
+    fd_auto int fd = -1;
+    int r = dial(socket_path, timeout_ms, &fd, why);
+    if (r < 0 && r != -ETIMEDOUT)
+        return r;
+    uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u;
+    if (r == 0)
+        r = send_request(fd, method, path, body, end);
+    if (r == 0)
+        r = receive(fd, end, ret);
+    return r < 0 ? explain(r, socket_path, timeout_ms, why) : 0;
+}
+
+/* ---- replies that go on ---- */
+
+struct httpc_stream {
+    int fd;
+    struct http_reader in;
+    struct strbuf early; /* of the body, what came with the head */
+    int got;             /* as http_reader_feed(): 0: it goes on */
+};
+
+static int wait_for_head(struct httpc_stream *s, uint64_t end)
+{
+    int r = 0;
+    while (r >= 0 && s->got == 0 && !http_reader_has_head(&s->in)) {
+        r = wait_until(s->fd, POLLIN, end);
+        if (r == 0)
+            r = receive_some(s->fd, &s->in, &s->early, &s->got);
+    }
+    if (r < 0)
+        return r;
+    return http_reader_has_head(&s->in) ? 0 : -EBADMSG;
+}
+
+int httpc_open(const char *socket_path, const char *path, int timeout_ms, struct httpc_stream **ret,
+               struct reason *why)
+{
+    struct httpc_stream *s = calloc(1, sizeof(*s));
+    if (!s)
+        return reason_set(why, -ENOMEM, "out of memory");
+    s->fd = -1;
+    http_reader_init(&s->in, UINT64_MAX);
+    int r = dial(socket_path, timeout_ms, &s->fd, why);
+    bool told = r < 0 && r != -ETIMEDOUT;
+    uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000u;
+    if (r == 0)
+        r = send_request(s->fd, "GET", path, NULL, end);
+    if (r == 0)
+        r = wait_for_head(s, end);
+    if (r == 0) {
+        *ret = s;
+        return 0;
+    }
+    httpc_close(s);
+    return told ? r : explain(r, socket_path, timeout_ms, why);
+}
+
+int httpc_stream_fd(const struct httpc_stream *s)
+{
+    return s->fd;
+}
+
+int httpc_stream_status(const struct httpc_stream *s)
+{
+    return s->in.status;
+}
+
+int httpc_read(struct httpc_stream *s, struct strbuf *body)
+{
+    if (s->early.len > 0) {
+        strbuf_add(body, s->early.s, s->early.len);
+        strbuf_done(&s->early);
+    } else if (s->got == 0) {
+        int r = receive_some(s->fd, &s->in, body, &s->got);
+        if (r < 0)
+            s->got = r;
+    }
+    return body->err ? body->err : s->got;
+}
+
+void httpc_close(struct httpc_stream *s)
+{
+    if (!s)
+        return;
+    fd_close(&s->fd);
+    http_reader_done(&s->in);
+    strbuf_done(&s->early);
+    free(s);
 }

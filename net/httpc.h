@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small HTTP/1.1 client (RFC 9112) over a unix socket: one request, one reply, for the API's command line. */
+/* A small HTTP/1.1 client (RFC 9112) over a unix socket, for the API's command line: one request, one reply, or one that goes on. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "core/log.h"
+#include "core/strv.h"
 
 enum { HTTPC_REPLY_MAX = 16 * 1024 * 1024 };
 
@@ -32,3 +33,27 @@ int httpc_request(const char *socket_path, const char *method, const char *path,
  * Return: 1: complete, *ret filled; 0: more is needed; -EBADMSG; -ENOMEM; -EFBIG.
  */
 int httpc_parse(const char *data, size_t len, bool closed, struct httpc_reply *ret);
+
+/* A reply whose body goes on for as long as the server likes. */
+struct httpc_stream;
+
+/**
+ * httpc_open - GET @path, wait for the head of the reply
+ * @timeout_ms: for that
+ * @ret: for httpc_close()
+ * Blocks. Errors: httpc_request().
+ */
+int httpc_open(const char *socket_path, const char *path, int timeout_ms, struct httpc_stream **ret,
+               struct reason *why);
+void httpc_close(struct httpc_stream *s); /* NULL is fine */
+
+int httpc_stream_status(const struct httpc_stream *s); /* 200... */
+int httpc_stream_fd(const struct httpc_stream *s);     /* to poll(2), for POLLIN; see httpc_read() */
+
+/**
+ * httpc_read - what has come of the body, appended to @body
+ * To be called once before the first poll(2): it may have come with the head.
+ * Return: 1: the body is complete; 0: it goes on; -ECONNRESET: the connection ended in the middle; -EBADMSG, -EFBIG, -ENOMEM, -errno.
+ * @body is to be looked at in any case. Does not block.
+ */
+int httpc_read(struct httpc_stream *s, struct strbuf *body);

@@ -156,6 +156,12 @@ static void portd_is_up(struct service *s)
     instance_maybe_go(in);
 }
 
+static void portd_is_down(struct service *s)
+{
+    struct instance *in = s->owner;
+    port_table_attach(in->ports, -1);
+}
+
 static int start_portd(struct instance *in)
 {
     struct portd_config *c = &in->portd_config;
@@ -171,6 +177,7 @@ static int start_portd(struct instance *in)
         .keep = {in->userns_fd, in->netns_fd},
         .n_keep = 2,
         .on_up = portd_is_up,
+        .on_down = portd_is_down,
         .on_failed = service_failed,
         .owner = in,
     };
@@ -178,7 +185,6 @@ static int start_portd(struct instance *in)
     return r < 0 ? log_errno(r, "cannot start portd") : 0;
 }
 
-/* Then it has said why itself, or its pidfd tells. */
 /* The child's network is made: its namespaces can be opened, and whoever lives in or beside them started. */
 int instance_network_made(struct instance *in, struct sync_in *msg)
 {

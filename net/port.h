@@ -48,6 +48,7 @@ void port_table_dial(struct port_table *t, struct in_addr ip);
  * Every port of the table is announced to it. Blocks until portd has answered for each, at most 2 s an answer.
  * The table keeps a duplicate until it finds portd dead or is attached anew; the caller's own may be closed at any time.
  * To be called again with another fd when portd was replaced. -1: there is no portd for now; ports may be added all the same.
+ * Return: 0; -ECONNRESET: that portd is gone already; -errno: it did not take one of the ports (the others it has).
  */
 int port_table_attach(struct port_table *t, int sync_fd);
 
@@ -59,6 +60,23 @@ void port_table_on_stuck(struct port_table *t, void (*fn)(void *arg), void *arg)
 
 /* port_table_on_warn - @fn gets the texts of portd's SYNC_WARN messages (for one line to the user each). */
 void port_table_on_warn(struct port_table *t, void (*fn)(const char *text, void *arg), void *arg);
+
+/* What happens to the table, for port_table_on_change(). */
+enum port_event {
+    PORT_ADDED,       /* an entry; those of a batch when all of it is published */
+    PORT_REMOVED,     /* an entry */
+    PORT_INTERRUPTED, /* no entry: portd is gone; new clients wait in the listeners' backlogs */
+    PORT_FAILED,      /* an entry, which the next portd did not take, and why */
+    PORT_RESTORED,    /* no entry: the next portd has the table */
+};
+typedef void port_change_fn(void *arg, enum port_event event, const struct port_entry *entry,
+                            const char *text);
+
+/* port_table_on_change - @fn hears of every change, after it; @entry is valid during the call. NULL: nobody hears. */
+void port_table_on_change(struct port_table *t, port_change_fn *fn, void *arg);
+
+/* port_table_interrupted - was portd lost, and is there no other yet? */
+bool port_table_interrupted(const struct port_table *t);
 
 /**
  * port_table_dispatch - read what portd sent on its own; to be called when the sync fd is readable, if nobody else reads it
@@ -78,7 +96,11 @@ int port_table_dispatch(struct port_table *t);
  * Blocks for portd's answer, at most 5 s.
  */
 int port_add(struct port_table *t, const struct portspec *spec, struct port_entry *ret, struct reason *why);
-/* port_add_all - all of @n specs or none of them. @ret: @n entries, or NULL. */
+/**
+ * port_add_all - all of @n specs or none of them
+ * @ret: @n entries, or NULL
+ * No client gets into a port of a batch that fails, unless it is portd that refuses. Errors and blocking: port_add().
+ */
 int port_add_all(struct port_table *t, const struct portspec *specs, size_t n, struct port_entry *ret,
                  struct reason *why);
 /* port_remove - close the listener. Connections that are up stay up. -ENOENT: there is no such id. */

@@ -26,6 +26,14 @@ static inline bool port_proto_is_udp(enum port_proto p)
 {
     return p >= PORT_UDP;
 }
+static inline bool port_proto_takes_v4(enum port_proto p)
+{
+    return p != PORT_TCP6 && p != PORT_UDP6;
+}
+static inline bool port_proto_takes_v6(enum port_proto p)
+{
+    return p != PORT_TCP4 && p != PORT_UDP4;
+}
 /* port_proto_parse - by name. -EPROTONOSUPPORT for sctp, -EINVAL for anything else unknown; the text is in @why. */
 int port_proto_parse(const char *name, enum port_proto *ret, struct reason *why);
 

@@ -4,11 +4,17 @@
  * loop; MHD_run() deals with whatever is ready and never waits. Its next deadline becomes our timer.
  *
  * It is started by the first client and not before, so that the start of a container does not pay for it. Limits:
- * connections, memory a connection, seconds of silence, bytes of a body. A slow client holds a slot and nothing else.
+ * connections, memory a connection, seconds of silence, seconds a request, bytes of a body, bytes of all bodies, watchers.
+ * A slow client holds a slot and nothing else, and that only while nobody else wants it.
  *
- *     request begins:  remember it (struct upload); a Content-Length that is too large is answered with 413 at once
+ *     request begins:  remember it (struct request); a Content-Length that is too large is answered with 413 at once
  *     body arrives:    collect, at most REST_BODY_MAX; beyond that throw away, and hang up at DISCARD_MAX
  *     request is in:   restapi_handle(), answer
+ *
+ * A watcher of events does not stand in line with the other clients (net/rest_clients.h). Its answer has no end: the library's
+ * reader callback takes it from net/rest_watchers.h, and while there is nothing the connection is suspended.
+ *
+ * A connection is ended by shutdown(2), which the library notices; there is no call of its own for that.
  */
 #include "net/rest.h"
 
@@ -21,9 +27,19 @@
 #include "core/fd.h"
 #include "core/log.h"
 #include "core/parse.h"
+#include "net/rest_clients.h"
+#include "net/rest_watchers.h"
 #include "net/restapi.h"
 
-enum { CLIENTS_MAX = 128, SILENCE_S = 5, CLIENT_MEMORY = 16 * 1024, DISCARD_MAX = 1024 * 1024 };
+enum {
+    CLIENTS_MAX = 128,
+    SILENCE_S = 5,
+    CLIENT_MEMORY = 16 * 1024,
+    DISCARD_MAX = 1024 * 1024,
+    BODIES_MAX = 8 * 1024 * 1024,
+    CHUNK = 4096,   /* asked for at a time */
+    FAREWELLS = 64, /* how often the library may write to those who watch at the end */
+};
 
 struct rest {
     struct loop *l;
@@ -31,16 +47,52 @@ struct rest {
     struct watch epoll;    /* libmicrohttpd's epoll descriptor; borrowed */
     struct timer timer;
     struct MHD_Daemon *daemon; /* NULL: not started */
-    bool full;                 /* CLIENTS_MAX are connected: the listener rests */
+    struct clients clients;    /* crowded: CLIENTS_MAX are connected, and the listener rests */
+    struct watchers watchers;
+    size_t bodies; /* bytes of all requests' bodies */
     struct rest_info info;
     struct port_table *ports;
 };
 
 /* A request whose body is coming in. */
-struct upload {
+struct request {
+    struct rest *r;
     char *data;
     size_t len, cap, dropped;
+    int refused; /* status to answer with; 0: none yet */
 };
+
+/* ---- clients ---- */
+
+/* The library's, as its union says: its own pointer to ours. */
+static struct client *client_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct rest *r = arg;
+    struct client *k = *context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        *context = NULL;
+        if (k)
+            clients_leave(&r->clients, k);
+        free(k);
+        return;
+    }
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    k = info ? calloc(1, sizeof(*k)) : NULL; /* NULL: its requests are refused */
+    if (!k)
+        return;
+    k->fd = info->connect_fd;
+    clients_stand_last(&r->clients, k);
+    *context = k;
+}
+
+/* ---- answers ---- */
 
 static enum MHD_Result send_answer(struct MHD_Connection *c, struct rest_answer *a)
 {
@@ -59,36 +111,101 @@ static enum MHD_Result send_answer(struct MHD_Connection *c, struct rest_answer 
     return ok;
 }
 
-static enum MHD_Result send_too_large(struct MHD_Connection *c)
+static enum MHD_Result refuse(struct MHD_Connection *c, int status)
 {
     struct rest_answer a;
-    restapi_error(&a, 413, "the body is too large");
+    restapi_error(&a, status,
+                  status == 413 ? "the body is too large" : "too many requests at once: try again later");
     return send_answer(c, &a);
 }
 
-static enum MHD_Result begin(struct MHD_Connection *c, struct upload **ret)
+/* ---- watchers ---- */
+
+/* The connection's eventfd makes the library's epoll readable: run() follows. */
+static void resume(void *connection)
+{
+    MHD_resume_connection(connection);
+}
+
+static ssize_t read_events(void *w, uint64_t at, char *buf, size_t size)
+{
+    (void)at;
+    ptrdiff_t n = watcher_read(w, buf, size);
+    if (n == 0)
+        MHD_suspend_connection(watcher_connection(w));
+    return n == -ENODATA ? MHD_CONTENT_READER_END_OF_STREAM : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : n;
+}
+
+static enum MHD_Result send_events(struct rest *r, struct MHD_Connection *c, struct rest_answer *a)
+{
+    struct client *k = client_of(c);
+    struct watcher *w;
+    int err = watcher_new(&r->watchers, c, k->fd, a->body, a->len, &w);
+    if (err < 0) {
+        free(a->body);
+        restapi_error(a, err == -EUSERS ? 503 : 500,
+                      err == -EUSERS ? "too many watchers" : "cannot watch the events");
+        return send_answer(c, a);
+    }
+    struct MHD_Response *resp =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CHUNK, read_events, w, watcher_free);
+    if (!resp) {
+        watcher_free(w);
+        return MHD_NO;
+    }
+    MHD_add_response_header(resp, "Server", "rootlet");
+    MHD_add_response_header(resp, "Content-Type", "application/x-ndjson");
+    enum MHD_Result ok = MHD_queue_response(c, 200, resp);
+    MHD_destroy_response(resp);
+    clients_leave(&r->clients, k);
+    MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT,
+                              0u); /* what is too slow, the log's bound says */
+    return ok;
+}
+
+/* ---- requests ---- */
+
+static enum MHD_Result begin(struct rest *r, struct MHD_Connection *c, struct request **ret)
 {
     const char *text = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
     uint64_t announced = 0;
     if (text && (parse_uint(text, 0, UINT64_MAX, &announced) < 0 || announced > REST_BODY_MAX))
-        return send_too_large(c);
-    *ret = calloc(1, sizeof(**ret));
-    return *ret ? MHD_YES : MHD_NO;
+        return refuse(c, 413);
+    struct request *u = calloc(1, sizeof(*u));
+    if (!u)
+        return MHD_NO;
+    u->r = r;
+    *ret = u;
+    return MHD_YES;
 }
 
-static enum MHD_Result collect(struct upload *u, const char *data, size_t *len)
+static void forget_body(struct request *u)
+{
+    u->r->bodies -= u->cap;
+    free(u->data);
+    u->data = NULL;
+    u->len = u->cap = 0;
+}
+
+static enum MHD_Result collect(struct request *u, const char *data, size_t *len)
 {
     size_t n = *len;
     *len = 0; /* all taken */
-    if (u->dropped || n > REST_BODY_MAX - u->len) {
+    if (!u->refused && n > REST_BODY_MAX - u->len)
+        u->refused = 413;
+    size_t cap = u->len + n < REST_BODY_MAX / 2 ? (u->len + n) * 2 : REST_BODY_MAX;
+    if (!u->refused && u->cap < u->len + n && cap - u->cap > BODIES_MAX - u->r->bodies)
+        u->refused = 503;
+    if (u->refused) {
+        forget_body(u);
         u->dropped += n;
         return u->dropped > DISCARD_MAX ? MHD_NO : MHD_YES;
     }
     if (u->cap < u->len + n) {
-        size_t cap = u->len + n < REST_BODY_MAX / 2 ? (u->len + n) * 2 : REST_BODY_MAX;
         char *p = realloc(u->data, cap);
         if (!p)
             return MHD_NO;
+        u->r->bodies += cap - u->cap;
         u->data = p;
         u->cap = cap;
     }
@@ -102,28 +219,29 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 {
     (void)version;
     struct rest *r = arg;
-    struct upload *u = *request;
+    struct request *u = *request;
     if (!u)
-        return begin(c, (struct upload **)request);
+        return client_of(c) ? begin(r, c, (struct request **)request) : MHD_NO;
     if (*len)
         return collect(u, data, len);
-    if (u->dropped)
-        return send_too_large(c);
+    if (u->refused)
+        return refuse(c, u->refused);
     struct rest_answer a;
     log_debug("api: %s %s (%zu bytes)", method, url, u->len);
     restapi_handle(&r->info, r->ports, method, url, u->data ? u->data : "", u->len, &a);
-    return send_answer(c, &a);
+    return a.events ? send_events(r, c, &a) : send_answer(c, &a);
 }
 
 static void on_done(void *arg, struct MHD_Connection *c, void **request, enum MHD_RequestTerminationCode code)
 {
-    (void)arg;
-    (void)c;
-    (void)code;
-    struct upload *u = steal_ptr(request);
+    struct rest *r = arg;
+    struct request *u = steal_ptr(request);
+    struct client *k = client_of(c);
     if (u)
-        free(u->data);
+        forget_body(u);
     free(u);
+    if (k && k->in_line && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        clients_stand_last(&r->clients, k);
 }
 
 /* A path with NULs or invalid escapes must not turn into another one: nothing of ours needs escapes. */
@@ -149,14 +267,15 @@ static void run(struct rest *r)
      * when the clients have left at the end of one: without one more run it would wait for an event that cannot come.
      */
     do {
-        was_full = r->full;
+        was_full = r->clients.crowded;
         MHD_run(r->daemon);
-        r->full = is_full(r);
-    } while (was_full && !r->full);
+        r->clients.crowded = is_full(r);
+    } while (was_full && !r->clients.crowded);
     if (MHD_get_timeout(r->daemon, &ms) == MHD_YES)
         loop_timer_set(r->l, &r->timer, (uint64_t)(ms < SILENCE_S * 1000 ? ms : SILENCE_S * 1000) * 1000000u);
     else
         loop_timer_del(r->l, &r->timer);
+    clients_end_overdue(&r->clients);
 }
 
 static void on_epoll(struct loop *l, struct watch *w, uint32_t events)
@@ -174,12 +293,12 @@ static void on_timer(struct loop *l, struct timer *t)
 
 static int start(struct rest *r)
 {
-    r->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, r, MHD_OPTION_LISTEN_SOCKET,
-                                 r->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
-                                 MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
-                                 no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    r->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, r, MHD_OPTION_LISTEN_SOCKET,
+        r->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
+        MHD_OPTION_NOTIFY_COMPLETED, on_done, r, MHD_OPTION_NOTIFY_CONNECTION, on_connection, r,
+        MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!r->daemon)
         return -ENOMEM;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(r->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -189,9 +308,20 @@ static int start(struct rest *r)
     return loop_add(r->l, &r->epoll);
 }
 
+/* Watchers are to see an end and no cut, if they read: nobody is waited for. */
+static void say_farewell(struct rest *r)
+{
+    watchers_end(&r->watchers);
+    for (int i = 0; r->watchers.first && i < FAREWELLS; i++)
+        MHD_run(r->daemon);
+}
+
 static void stop(struct rest *r)
 {
+    if (r->daemon)
+        say_farewell(r);
     loop_timer_del(r->l, &r->timer);
+    clients_done(&r->clients);
     loop_del(r->l, &r->epoll);
     if (r->daemon) {
         MHD_stop_daemon(r->daemon); /* closes the listener */
@@ -225,6 +355,8 @@ int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct
     r->info = *info;
     r->ports = ports;
     r->timer = (struct timer){.fn = on_timer, .what = "api"};
+    clients_init(&r->clients, l);
+    watchers_init(&r->watchers, l, resume);
     r->listener =
         (struct watch){.fd = listen_fd, .events = EPOLLIN, .fn = on_first_client, .what = "api listener"};
     int err = fd_set_nonblock(listen_fd, true);
@@ -234,6 +366,8 @@ int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct
         free(r);
         return err;
     }
+    if (ports)
+        port_table_on_change(ports, watchers_tell, &r->watchers);
     *ret = r;
     return 0;
 }
@@ -242,7 +376,10 @@ void rest_free(struct rest *r)
 {
     if (!r)
         return;
+    if (r->ports)
+        port_table_on_change(r->ports, NULL, NULL);
     loop_del(r->l, &r->listener);
     stop(r);
+    watchers_done(&r->watchers);
     free(r);
 }

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/parse.h"
 #include "net/portjson.h"
+#include "net/restevents.h"
 
 enum { SPECS_MAX = 4096 };
 
@@ -64,7 +65,8 @@ static void add_net(struct json_doc *doc, struct json *o, const struct rest_info
     json_add(doc, o, "networkDriver", n);
 }
 
-static void add_ports(struct json_doc *doc, struct json *o, const struct rest_info *info)
+static void add_ports(struct json_doc *doc, struct json *o, const struct rest_info *info,
+                      const struct port_table *ports)
 {
     if (!info->port_driver)
         return;
@@ -78,6 +80,8 @@ static void add_ports(struct json_doc *doc, struct json *o, const struct rest_in
     json_add(doc, p, "protos", protos);
     if (info->disallow_loopback_child_ip)
         json_add_bool(doc, p, "disallowLoopbackChildIP", true);
+    if (ports && port_table_interrupted(ports)) /* no peer knows this: there it would be the end */
+        json_add_str(doc, p, "forwarder", "restarting");
     json_add(doc, o, "portDriver", p);
 }
 
@@ -103,7 +107,7 @@ static void get_info(struct call *c)
     add_state_dir(doc, o, c->info->state_dir ? c->info->state_dir : "");
     json_add_int(doc, o, "childPID", c->info->child_pid);
     add_net(doc, o, c->info);
-    add_ports(doc, o, c->info);
+    add_ports(doc, o, c->info, c->ports);
     answer_json(c->ret, 200, doc, o);
 }
 
@@ -180,6 +184,17 @@ static void delete_port(struct call *c)
     restapi_error(c->ret, 400, why.text);
 }
 
+/* ---- /v1/events ---- */
+
+static void get_events(struct call *c)
+{
+    struct rest_answer a = {.status = 200, .events = true};
+    if (restevents_first(c->ports, &a.body, &a.len) < 0)
+        c->ret->status = 500;
+    else
+        *c->ret = a;
+}
+
 /* ---- routes ---- */
 
 static const struct route {
@@ -188,10 +203,9 @@ static const struct route {
     bool ports;  /* needs a port driver */
     void (*fn)(struct call *);
 } routes[] = {
-    {"GET", "/v1/info", false, false, get_info},
-    {"GET", "/v1/ports", false, true, get_ports},
-    {"POST", "/v1/ports", false, true, post_ports},
-    {"DELETE", "/v1/ports/", true, true, delete_port},
+    {"GET", "/v1/info", false, false, get_info},    {"GET", "/v1/ports", false, true, get_ports},
+    {"POST", "/v1/ports", false, true, post_ports}, {"DELETE", "/v1/ports/", true, true, delete_port},
+    {"GET", "/v1/events", false, true, get_events},
 };
 
 static bool path_matches(const struct route *r, const char *path)
@@ -202,24 +216,22 @@ static bool path_matches(const struct route *r, const char *path)
     return r->prefix ? path[n] != '\0' && !strchr(path + n, '/') : path[n] == '\0';
 }
 
-static const char *allowed(const char *path)
+/* What the Allow header says about a path: all methods of one path have the same answer. */
+static const char *allowed(const struct route *first)
 {
-    static const char *const answers[] = {"GET", "GET, POST", "DELETE"};
-    if (!path_matches(&routes[1], path))
-        return path_matches(&routes[0], path) ? answers[0] : answers[2];
-    return answers[1];
+    return first->prefix ? "DELETE" : !strcmp(first->path, "/v1/ports") ? "GET, POST" : "GET";
 }
 
 void restapi_handle(const struct rest_info *info, struct port_table *ports, const char *method,
                     const char *path, const void *body, size_t len, struct rest_answer *ret)
 {
-    bool known = false;
+    const struct route *known = NULL;
     *ret = (struct rest_answer){.status = 200};
     for (size_t i = 0; i < array_size(routes); i++) {
         const struct route *r = &routes[i];
         if (!path_matches(r, path))
             continue;
-        known = true;
+        known = r;
         if (strcmp(method, r->method) != 0)
             continue;
         struct call c = {info, ports, body, len, path + strlen(r->path), ret};
@@ -231,5 +243,5 @@ void restapi_handle(const struct rest_info *info, struct port_table *ports, cons
     }
     restapi_error(ret, known ? 405 : 404, known ? "method not allowed" : "not found");
     if (known)
-        ret->allow = allowed(path);
+        ret->allow = allowed(known);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the REST API answers, without the HTTP around it (net/rest.c). The interface itself: net/rest.openapi.yaml. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "net/port.h"
@@ -11,6 +12,7 @@ struct rest_answer {
     char *body; /* malloc()ed; NULL: empty */
     size_t len;
     const char *allow; /* for 405: the value of the Allow header; else NULL */
+    bool events; /* the body is the beginning of net/restevents.h's text, which goes on with each change */
 };
 
 /**

@@ -152,6 +152,8 @@ static void on_death(struct loop *l, struct watch *w, uint32_t events)
         s->on_failed(s, status);
         return;
     }
+    if (s->on_down)
+        s->on_down(s);
     if (WIFEXITED(status) && WEXITSTATUS(status) == SERVICE_DONE) {
         set_state(s, SERVICE_STOPPED);
         return;

@@ -7,6 +7,7 @@
  *                      ◀─────────── SYNC_UP ─── initialised and sandboxed
  *     on_up()          ◀───────── SYNC_WARN ─── at any time: one warning for the user
  *     (pidfd readable) ◀────────────── death ──
+ *     on_down()
  *     a new fork after a growing delay (not after SERVICE_DONE), SYNC_UP again, on_up()
  *     service_stop(): close the pair, SIGKILL, reap
  */
@@ -35,6 +36,7 @@ struct service {
     int keep[16]; /* fds the child needs besides 0..2 and the pair */
     unsigned n_keep;
     void (*on_up)(struct service *s);                 /* each time SYNC_UP arrives; may be NULL */
+    void (*on_down)(struct service *s);               /* it ended after that; may be NULL */
     void (*on_failed)(struct service *s, int status); /* it ended before its first SYNC_UP: no restart */
     void *owner;
 

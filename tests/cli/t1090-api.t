@@ -122,6 +122,13 @@ for who in root user; do
     finish c
     status_is 0 'it ends'
 
+    # --- the OpenAPI file beside the source says it all, and nothing else
+    launch c rootlet run --state-dir $state --net=slirp4netns --copy-up=/etc --port-driver=builtin sh -c 'echo ready; exec cat'
+    mapfile -t routes < <(grep -o '{"[A-Z]*", "/v1[^"]*"' net/restapi.c | tr -d '{", ')
+    run "$TOP/tests/lib/openapi.py" $socket net/rest.openapi.yaml "${routes[@]}"
+    out_like '^[0-9]+ answers as in the file$' 'the OpenAPI file and the server agree'
+    finish c
+
     # --- other drivers
     launch c rootlet run --state-dir $state sh -c 'echo ready; exec cat'
     call GET /info
@@ -129,8 +136,11 @@ for who in root user; do
     call POST /ports -d "$(spec tcp 127.0.0.1 8081 '' 80)"
     is "$code" 400 'no port driver, no ports'
     like "$(json 'd["message"]' <<<"$stdout")" 'port driver' 'and it says so'
-    call GET /ports
-    like "$code" '^(200|400)$' 'nor any to list'
+    for path in /ports /events; do
+        call GET $path
+        is "$code" 400 "nor $path"
+        like "$(json 'd["message"]' <<<"$stdout")" 'port driver' 'which it says'
+    done
     finish c
     launch c rootlet run --state-dir $state --net=slirp4netns --copy-up=/etc --port-driver=builtin sh -c 'echo ready; exec cat'
     call GET /ports
