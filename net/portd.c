@@ -152,6 +152,12 @@ static void send_warning(const char *text, void *arg)
     sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
 }
 
+static void send_full(const char *text, void *arg)
+{
+    struct portd *p = arg;
+    sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
+}
+
 static int join(const struct portd_config *c)
 {
     int r = c->userns_fd >= 0 ? ns_join(c->userns_fd, CLONE_NEWUSER) : 0;
@@ -236,6 +242,8 @@ static int make_engines(struct portd *p, const struct portd_config *c)
         r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
     if (r == 0)
         r = udp_ports_new(p->l, flows, &p->udp);
+    if (r == 0)
+        tcp_ports_on_full(p->tcp, send_full, p);
     p->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = on_sync, .what = "supervisor"};
     if (r == 0)
         r = loop_add(p->l, &p->sync);

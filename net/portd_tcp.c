@@ -18,7 +18,13 @@
  * the outcome at once. So the usual target needs no turn of the event loop.
  *
  * Running out of descriptors (or of connections, @max) must not spin on a listener that stays readable: all listeners
- * rest until a connection ends, or for RETRY_NS when somebody else's use of the machine was the cause.
+ * rest until a connection ends, or for RETRY_NS when somebody else's use of the machine was the cause. One descriptor is held
+ * in reserve, so that who was accepted with the last one gets its connection to the server, too.
+ *
+ * A peer that vanishes without a word (a laptop that is shut, a cable, a firewall that forgets): keepalive finds that out within
+ * KEEP_IDLE + KEEP_PROBES * KEEP_INTERVAL seconds, and the other side gets a reset. Where bytes are on their way to it, the
+ * kernel gives up by itself (net.ipv4.tcp_retries2, about 15 minutes). Not TCP_USER_TIMEOUT: it also ends connections to
+ * clients that are alive and do not read for a while (tcp(7)), which a server without a forwarder in between does not do.
  */
 #include "net/portd_tcp.h"
 
@@ -35,6 +41,7 @@
 #include "net/relay.h"
 
 enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3 };
+enum { KEEP_IDLE = 60, KEEP_INTERVAL = 20, KEEP_PROBES = 6 }; /* seconds, seconds, number */
 static const uint64_t RETRY_NS = 200 * 1000000ull;
 
 struct targets {
@@ -69,7 +76,10 @@ struct tcp_ports {
     struct dialling *dialling;
     size_t n_dialling, max;
     struct timer retry;
-    bool paused;
+    int spare; /* -1: used up */
+    bool paused, said_full;
+    void (*on_full)(const char *text, void *arg);
+    void *on_full_arg;
     bool keep_source, warned;
     struct transparent can;
     void (*warn)(const char *text, void *arg);
@@ -83,24 +93,57 @@ size_t tcp_ports_connections(const struct tcp_ports *t)
 
 /* ---- resting and going on ---- */
 
-static void pause_all(struct tcp_ports *t)
+static void say_full(struct tcp_ports *t, int err)
+{
+    struct reason text;
+    if (t->said_full || !t->on_full)
+        return;
+    t->said_full = true;
+    reason_set(
+        &text, 0,
+        "published ports: no more than %zu connections for now (%s); further clients wait until some end",
+        tcp_ports_connections(t),
+        err == ENFILE   ? "the machine's limit of open files, fs.file-max, is reached"
+        : err == EMFILE ? "the limit of open files is reached: raise it with ulimit -n"
+                        : "the kernel is short of memory");
+    t->on_full(text.text, t->on_full_arg);
+}
+
+/* @err: why. */
+static void pause_all(struct tcp_ports *t, int err)
 {
     if (!t->paused)
-        log_debug("ports: no more connections for now (%zu are up)", tcp_ports_connections(t));
+        log_debug("ports: no more connections for now (%zu are up): %s", tcp_ports_connections(t),
+                  strerror(err));
+    say_full(t, err);
     t->paused = true;
     for (struct tcp_port *p = t->ports; p; p = p->next)
-        loop_mod(t->l, &p->w, 0);
+        loop_del(t->l, &p->w);
     loop_timer_set(t->l, &t->retry, RETRY_NS);
+}
+
+static int spare_open(void)
+{
+    return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 static void resume_all(struct tcp_ports *t)
 {
     if (!t->paused)
         return;
+    if (t->spare < 0)
+        t->spare = spare_open();
+    if (t->spare < 0) {
+        loop_timer_set(t->l, &t->retry, RETRY_NS);
+        return;
+    }
     t->paused = false;
     loop_timer_del(t->l, &t->retry);
     for (struct tcp_port *p = t->ports; p; p = p->next)
-        loop_mod(t->l, &p->w, EPOLLIN);
+        if (loop_add(t->l, &p->w) < 0) { /* out of memory: once more a little later */
+            pause_all(t, ENOMEM);
+            return;
+        }
 }
 
 static void on_retry(struct loop *l, struct timer *timer)
@@ -128,6 +171,20 @@ static void warn_once(struct tcp_ports *t, const char *why)
     t->warn(text.text, t->warn_arg);
 }
 
+static void set_int(int fd, int level, int name, int value)
+{
+    if (setsockopt(fd, level, name, &value, sizeof(value)) < 0)
+        log_debug("ports: setsockopt %d: %s", name, strerror(errno));
+}
+
+static void keep_alive(int fd)
+{
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
+}
+
 /* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. Loopback addresses are redirected by nobody. */
 static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from,
                       int *ret_fd)
@@ -137,6 +194,8 @@ static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, co
         return -errno;
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (!ip_is_loopback(to)) /* what is on lo cannot vanish */
+        keep_alive(fd);
     if (from) /* a connection of that port that has ended must not be in the way */
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     int r = from ? transparent_bind(fd, from, t->can.followed && !ip_is_loopback(to)) : 0;
@@ -315,6 +374,11 @@ static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
     if (p->any_loopback && may_be_ipv6(&now))
         prefer_ipv6(&now.targets);
     int r = dial(&now, &up);
+    if ((r == -EMFILE || r == -ENFILE) && t->spare >= 0) {
+        fd_close(&t->spare);
+        pause_all(t, -r);
+        r = dial(&now, &up);
+    }
     if (r == 0) {
         to_relay(t, &client, &up);
         return;
@@ -323,6 +387,8 @@ static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
     if (!d) {
         fd_close(&up);
         tcp_reset(&client);
+        if (r == -ENOBUFS || r == -ENOMEM)
+            pause_all(t, -r);
         return;
     }
     *d = now;
@@ -351,7 +417,7 @@ static void on_listener(struct loop *l, struct watch *w, uint32_t events)
     }
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         if (tcp_ports_connections(t) >= t->max) {
-            pause_all(t);
+            pause_all(t, EMFILE);
             return;
         }
         union sockaddr_ip peer;
@@ -360,7 +426,7 @@ static void on_listener(struct loop *l, struct watch *w, uint32_t events)
         if (fd >= 0)
             serve(p, fd, &peer);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-            pause_all(t);
+            pause_all(t, errno);
         if (t->paused || (fd < 0 && errno == EAGAIN))
             return;
         /* Everything else is the error of one client that is gone already (accept(2)): the next one, please. */
@@ -394,8 +460,9 @@ int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
     p->id = add->id;
     set_targets(&p->targets, add, &first);
     p->any_loopback = add->fallback && ip_is_loopback(&first);
-    p->w = (struct watch){.fd = fd, .events = t->paused ? 0 : EPOLLIN, .fn = on_listener, .what = "listener"};
-    int r = loop_add(t->l, &p->w);
+    keep_alive(fd); /* inherited by what is accepted */
+    p->w = (struct watch){.fd = fd, .events = EPOLLIN, .fn = on_listener, .what = "listener"};
+    int r = t->paused ? 0 : loop_add(t->l, &p->w);
     if (r < 0) {
         free(p);
         return r;
@@ -436,10 +503,17 @@ int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret)
     }
     t->l = l;
     t->max = max;
+    t->spare = spare_open(); /* if there is none: on the next occasion */
     t->retry = (struct timer){.fn = on_retry, .what = "accept again"};
     relay_on_end(t->relay, on_relay_end, t);
     *ret = t;
     return 0;
+}
+
+void tcp_ports_on_full(struct tcp_ports *t, void (*fn)(const char *text, void *arg), void *arg)
+{
+    t->on_full = fn;
+    t->on_full_arg = arg;
 }
 
 void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can,
@@ -464,5 +538,6 @@ void tcp_ports_free(struct tcp_ports *t)
         port_free(p);
     }
     loop_timer_del(t->l, &t->retry);
+    fd_close(&t->spare);
     free(t);
 }

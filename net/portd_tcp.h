@@ -26,6 +26,9 @@ void tcp_ports_free(struct tcp_ports *t); /* resets every connection; NULL is fi
 void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can,
                            void (*warn)(const char *text, void *arg), void *arg);
 
+/* tcp_ports_on_full - @fn is called once, with a text for the user, when clients have to wait because there are no more descriptors. */
+void tcp_ports_on_full(struct tcp_ports *t, void (*fn)(const char *text, void *arg), void *arg);
+
 /* tcp_ports_add - serve a listener (non-blocking, listening); the fd is owned from success on. -EINVAL, -ENOMEM, epoll_ctl(2) errors. */
 int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd);
 /* tcp_ports_del - stop accepting; connections that are up stay. -ENOENT. */

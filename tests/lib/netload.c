@@ -5,11 +5,11 @@
  *     netload serve ADDRESS PORT                    says "listening"; serves until its input ends
  *     netload send ADDRESS PORT SECONDS STREAMS     BYTES NANOSECONDS, counted by the receiver
  *     netload receive ADDRESS PORT SECONDS STREAMS  the same the other way
- *     netload connect ADDRESS PORT SECONDS CLIENTS  CONNECTIONS NANOSECONDS; each: connect, a request, its answer, the end by the server
+ *     netload connect ADDRESS PORT SECONDS CLIENTS  CONNECTIONS NANOSECONDS (CLIENTS or more); each: connect, a request, its answer, the end by the server
  *     netload ask ADDRESS PORT SECONDS CLIENTS      REQUESTS P50 P99 (ns), on connections that stay
- *     netload hold ADDRESS PORT COUNT [MS]          says "open COUNT"; then for each line of its input asks all of them for an echo and
- *                                                   says "echoed COUNT BROKEN". MS: in between one more stays busy; "echoed" is followed by
- *                                                   the number of its exchanges then
+ *     netload hold ADDRESS PORT COUNT [busy]        says "connected COUNT", and "open COUNT BROKEN" when a byte came back on each; then the same
+ *                                                   for each line of its input, with "echoed COUNT BROKEN EXCHANGES". busy: one more goes on
+ *                                                   all the time, with that many exchanges until then
  *
  * The first byte that a client sends is what it wants: S (the server swallows and says how much at the end of stream), G (the server
  * sends), E (every byte comes back), H (one request of SMALL bytes, one answer, the end). The server is one epoll loop; who sends or receives
@@ -331,7 +331,7 @@ static int connects(unsigned seconds, unsigned clients)
     unsigned done = 0;
     for (unsigned i = 0; i < clients; i++)
         start(ep, &c[i], i);
-    while (now() < until) {
+    while (done < clients || now() < until) {
         struct epoll_event e[BATCH];
         int n = epoll_wait(ep, e, BATCH, -1);
         for (int i = 0; i < n; i++) {
@@ -425,15 +425,14 @@ static int hold(unsigned count, bool busy)
 {
     char line[64];
     int *fds = calloc(count, sizeof(*fds));
-    struct rlimit l;
-    if (!fds || getrlimit(RLIMIT_NOFILE, &l) < 0)
+    if (!fds)
         die("start");
-    l.rlim_cur = l.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &l);
     for (unsigned i = 0; i < count; i++) {
         fds[i] = connect_to_target();
         write_all(fds[i], "E", 1);
     }
+    printf("connected %u\n", count);
+    fflush(stdout);
     unsigned broken = echo_all(fds, count);
     int fd = busy ? connect_to_target() : -1;
     pthread_t thread;
@@ -461,6 +460,7 @@ int main(int argc, char **argv)
     const char *what = argv[1];
     unsigned first = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
     unsigned second = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
+    bool busy = argc > 5 && !strcmp(argv[5], "busy");
     target_len = parse_address(argv[2], argv[3], &target);
     if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
         l.rlim_cur = l.rlim_max;
@@ -475,7 +475,7 @@ int main(int argc, char **argv)
     if (!strcmp(what, "ask"))
         return asks(first, second);
     if (!strcmp(what, "hold"))
-        return hold(first, second > 0);
+        return hold(first, busy);
     errno = EINVAL;
     die(what);
 }
