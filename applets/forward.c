@@ -37,7 +37,8 @@ extern const struct applet applet_forward;
 struct options {
     bool help, version, debug, source_ip_transparent;
     struct strv publish;
-    const char *target, *netns, *api_socket;
+    const char *target, *netns, *api_socket, *workers;
+    unsigned n_workers;
     uint32_t ready_fd;
     bool have_ready_fd;
 };
@@ -56,6 +57,8 @@ static const struct opt table[] = {
      .help = "[IP:]PORT:[CHILD_IP:]PORT/PROTO, for example 8080:80/tcp; repeatable"},
     {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent),
      .help = "keep the clients' source addresses (default: true)"},
+    {"workers", 0, OPT_STR, AT(workers), .arg = "N|auto",
+     .help = "processes that carry connections (default: 1; auto: one for every two processors)"},
     {.help = "Control"},
     {"api-socket", 0, OPT_STR, AT(api_socket), .arg = "PATH",
      .help = "serve the API for 'rootlet ctl' on a new unix socket"},
@@ -233,6 +236,7 @@ static int start_portd(struct forward *f)
     f->portd_config.userns_fd = f->userns_fd;
     f->portd_config.netns_fd = f->netns_fd;
     f->portd_config.source_ip_transparent = f->o->source_ip_transparent;
+    f->portd_config.workers = f->o->n_workers;
     f->portd = (struct service){
         .name = "portd",
         .serve = serve_portd,
@@ -326,7 +330,7 @@ static int usage(void)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int check(const struct options *o, int argc, char **argv, int first)
+static int check(struct options *o, int argc, char **argv, int first)
 {
     if (first < argc)
         log_error("unexpected argument '%s' (see --help)", argv[first]);
@@ -334,6 +338,8 @@ static int check(const struct options *o, int argc, char **argv, int first)
         log_error("exactly one of --target and --netns must be given (see --help)");
     else if (o->publish.n == 0 && !o->api_socket)
         log_error("nothing to do: give --publish, --api-socket, or both (see --help)");
+    else if (portd_workers_parse(o->workers, &o->n_workers) < 0)
+        log_error("--workers: '%s' is neither auto nor a number from 1 to %d", o->workers, PORTD_WORKERS_MAX);
     else
         return 0;
     return -EINVAL;
@@ -341,7 +347,7 @@ static int check(const struct options *o, int argc, char **argv, int first)
 
 static int forward_main(int argc, char **argv)
 {
-    struct options o = {.source_ip_transparent = true};
+    struct options o = {.source_ip_transparent = true, .workers = "1"};
     int first, code = 1;
     if (opt_parse(table, &o, argc, argv, OPT_PERMUTE, &first) == 0) {
         log_set_debug(o.debug);

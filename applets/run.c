@@ -37,6 +37,7 @@
 #include "core/log.h"
 #include "net/detach.h"
 #include "net/instance.h"
+#include "net/portd.h"
 
 extern const struct applet applet_run;
 
@@ -72,6 +73,7 @@ struct options {
     int port_driver;
     struct strv publish;
     bool source_ip_transparent;
+    const char *port_workers;
     bool pidns, cgroupns, utsns, ipcns;
     int reaper;
     const char *evacuate_cgroup2;
@@ -143,6 +145,8 @@ static const struct opt table[] = {
      "publish a port, for example 127.0.0.1:8080:80/tcp; repeatable"},
     {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent),
      .help = "keep the clients' source addresses (default: true)"},
+    {"workers", 0, OPT_STR, AT(port_workers), "N|auto",
+     "processes that carry published connections (default: 1; auto: one for every two processors)"},
     {.help = "Processes and other namespaces"},
     {"pidns", 0, OPT_FLAG, AT(pidns), .help = "new pid namespace"},
     {"cgroupns", 0, OPT_FLAG, AT(cgroupns), .help = "new cgroup namespace"},
@@ -317,6 +321,8 @@ static int set_ports(const struct options *o, struct instance_config *cfg)
     cfg->port_driver = has_driver ? port_driver_names[o->port_driver] : NULL;
     cfg->hide_port_driver = o->port_driver == PORTS_IMPLICIT;
     cfg->source_ip_transparent = o->source_ip_transparent;
+    if (portd_workers_parse(o->port_workers, &cfg->port_workers) < 0)
+        return refuse_option("workers", "must be auto or a number from 1 to 8");
     struct spec_list specs = {0};
     for (size_t i = 0; i < o->publish.n; i++) {
         struct reason why = {{0}};
@@ -393,7 +399,7 @@ static int start(struct options *o, bool alias, char **command)
 static int run_main(int argc, char **argv)
 {
     bool alias = applet_is_alias(&applet_run, argv[0]);
-    struct options o = {.source_ip_transparent = true};
+    struct options o = {.source_ip_transparent = true, .port_workers = "1"};
     int first;
     int code = 1;
     if (opt_parse(table, &o, argc, argv, 0, &first) == 0) {

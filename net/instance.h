@@ -43,6 +43,7 @@ struct instance_config {
     struct portspec *publish;
     size_t n_publish;
     bool source_ip_transparent;
+    unsigned port_workers; /* at least 1 */
 
     struct command command;
 

@@ -6,9 +6,11 @@
  *     join its network namespace        sockets are made there from now on
  *     prepare source addresses          /proc/sys and netlink (net/transparent.c)
  *     empty root                        no file of the host or of the child is in reach
- *     limit of files, event loop        what else the filter would refuse
  *     capabilities                      CAP_NET_* stay: low ports and foreign source addresses inside
  *     no_new_privs, non-dumpable        the fake root of the child shares the user namespace and must not trace us
+ *     (several workers)                 net/portd_manager.c forks them here, and again when one has died; it keeps to the
+ *                                       first column of the filter below and what starting a process needs
+ *     limit of files, event loop        what else the filter would refuse
  *     seccomp
  *     SYNC_UP
  *
@@ -29,11 +31,14 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/ns.h"
+#include "core/parse.h"
 #include "core/sandbox.h"
 #include "core/sync.h"
+#include "net/portd_manager.h"
 #include "net/portd_tcp.h"
 #include "net/portd_udp.h"
 #include "net/transparent.h"
+#include "net/portd_worker.h"
 #include "net/udp_source.h"
 
 enum {
@@ -43,12 +48,13 @@ enum {
 };
 
 struct portd {
+    const struct portd_share *share;
     struct loop *l;
     struct watch sync;
     struct tcp_ports *tcp;
     struct udp_ports *udp;
     struct udp_source *source; /* NULL: not asked for */
-    bool warned;
+    _Atomic uint32_t said;     /* if there is nobody to share that with */
 };
 
 void portd_config_init(struct portd_config *c)
@@ -57,11 +63,12 @@ void portd_config_init(struct portd_config *c)
                                .userns_fd = -1,
                                .netns_fd = -1,
                                .source_ip_transparent = true,
+                               .workers = 1,
                                .sandbox = true,
                                .seccomp = true};
 }
 
-static int lock_down_calls(void)
+int portd_filter(bool manager)
 {
     static const int calls[] = {
         __NR_splice,
@@ -115,6 +122,19 @@ static int lock_down_calls(void)
         __NR_sigaltstack,
 #endif
     };
+    /* To start a worker, see to its end, and let it prepare itself. */
+    static const int more[] = {
+        __NR_clone,           __NR_clone3,    __NR_waitid,    __NR_pidfd_send_signal, __NR_kill,
+        __NR_socketpair,      __NR_setsid,    __NR_prctl,     __NR_seccomp,           __NR_close_range,
+        __NR_getppid,         __NR_prlimit64, __NR_getrandom, __NR_epoll_create1,     __NR_set_robust_list,
+        __NR_set_tid_address, __NR_rseq,
+    };
+    if (manager) {
+        int all[array_size(calls) + array_size(more)];
+        memcpy(all, calls, sizeof(calls));
+        memcpy(all + array_size(calls), more, sizeof(more));
+        return sandbox_seccomp(all, array_size(all), NULL, 0);
+    }
     struct sandbox_limit limits[SANDBOX_SOCKET_LIMITS];
     sandbox_socket_limits(limits);
     return sandbox_seccomp(calls, array_size(calls), limits, array_size(limits));
@@ -129,7 +149,7 @@ static int empty_root(const struct portd_config *c)
     return r;
 }
 
-static int lock_down(const struct portd_config *c)
+static int give_up(const struct portd_config *c)
 {
     if (!c->sandbox)
         return 0;
@@ -137,25 +157,27 @@ static int lock_down(const struct portd_config *c)
     if (r < 0)
         return log_errno(r, "port forwarder: cannot drop capabilities");
     r = sandbox_lock();
-    if (r < 0)
-        return log_errno(r, "port forwarder: cannot set no_new_privs");
-    r = c->seccomp ? lock_down_calls() : 0;
-    return r < 0 ? log_errno(r, "port forwarder: cannot set the seccomp filter") : 0;
+    return r < 0 ? log_errno(r, "port forwarder: cannot set no_new_privs") : 0;
 }
 
-static void send_warning(const char *text, void *arg)
+/* What one protocol's engine, or one worker, has to warn of, the others have as well. */
+enum { SAID_SOURCE = 1 << 0, SAID_FULL = 1 << 1 };
+
+static void warn_once(struct portd *p, uint32_t what, const char *text)
 {
-    struct portd *p = arg;
-    if (p->warned) /* what one protocol's engine could not keep, the other's cannot either */
-        return;
-    p->warned = true;
-    sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
+    _Atomic uint32_t *said = p->share ? &p->share->board->said : &p->said;
+    if (!(atomic_fetch_or(said, what) & what))
+        sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
 }
 
-static void send_full(const char *text, void *arg)
+static void warn_of_source(const char *text, void *arg)
 {
-    struct portd *p = arg;
-    sync_send(p->sync.fd, SYNC_WARN, text, strlen(text), NULL, 0);
+    warn_once(arg, SAID_SOURCE, text);
+}
+
+static void warn_of_limit(const char *text, void *arg)
+{
+    warn_once(arg, SAID_FULL, text);
 }
 
 static int join(const struct portd_config *c)
@@ -182,6 +204,8 @@ static int add(struct portd *p, struct sync_in *in)
         return -EBADMSG;
     memcpy(&a, in->payload, sizeof(a));
     a.child_ip[sizeof(a.child_ip) - 1] = '\0';
+    if (a.udp && !p->udp)
+        return -EINVAL;
     int r = a.udp ? udp_ports_add(p->udp, &a, in->fds[0]) : tcp_ports_add(p->tcp, &a, in->fds[0]);
     if (r == 0)
         in->fds[0] = -1; /* the port's now */
@@ -194,7 +218,7 @@ static int del(struct portd *p, const struct sync_in *in, uint32_t *ret_id)
         return -EBADMSG;
     memcpy(ret_id, in->payload, sizeof(*ret_id));
     int r = tcp_ports_del(p->tcp, *ret_id);
-    return r == -ENOENT ? udp_ports_del(p->udp, *ret_id) : r;
+    return r == -ENOENT && p->udp ? udp_ports_del(p->udp, *ret_id) : r;
 }
 
 static void on_sync(struct loop *l, struct watch *w, uint32_t events)
@@ -228,59 +252,77 @@ static void on_sync(struct loop *l, struct watch *w, uint32_t events)
 
 /* ---- the process ---- */
 
-/* What needs calls that the filter refuses: epoll instance, limits, randomness. */
-static int make_engines(struct portd *p, const struct portd_config *c)
+/* How many connections and flows there can be, by the limit of open files. */
+static int set_limits(bool udp, size_t *ret_connections, size_t *ret_flows)
 {
     int64_t nofile = sandbox_nofile(NOFILE_WANTED);
     if (nofile < 0)
-        return log_errno((int)nofile, "port forwarder: cannot read the limit of open files");
+        return (int)nofile;
     /* Two descriptors a connection, one a flow: a quarter for the flows at most. */
     size_t left = nofile > 2 * NOFILE_RESERVED ? (size_t)(nofile - NOFILE_RESERVED) : NOFILE_RESERVED;
-    size_t flows = left / 4 < FLOWS_MAX ? left / 4 : FLOWS_MAX;
-    int r = loop_new(&p->l);
-    if (r == 0)
-        r = tcp_ports_new(p->l, (left - flows) / 2, &p->tcp);
-    if (r == 0)
-        r = udp_ports_new(p->l, flows, &p->udp);
-    if (r == 0)
-        tcp_ports_on_full(p->tcp, send_full, p);
-    p->sync = (struct watch){.fd = c->sync_fd, .events = EPOLLIN, .fn = on_sync, .what = "supervisor"};
-    if (r == 0)
-        r = loop_add(p->l, &p->sync);
-    return r < 0 ? log_errno(r, "port forwarder: cannot start") : 0;
+    *ret_flows = !udp ? 0 : left / 4 < FLOWS_MAX ? left / 4 : FLOWS_MAX;
+    *ret_connections = (left - *ret_flows) / 2;
+    return 0;
 }
 
-static int prepare(struct portd *p, const struct portd_config *c)
+static int make_tcp(struct portd *p, const struct portd_worker *w, size_t connections)
 {
-    struct transparent can;
-    int r = join(c);
+    int r = tcp_ports_new(p->l, connections, &p->tcp);
     if (r < 0)
         return r;
-    if (c->source_ip_transparent) {
-        transparent_setup(c->follow_redirects, &can);
-        r = udp_source_new(&can, &p->source);
-        if (r < 0)
-            return log_errno(r, "port forwarder: cannot prepare for source addresses");
-    }
-    r = empty_root(c);
-    if (r == 0)
-        r = make_engines(p, c);
-    if (r == 0 && c->source_ip_transparent) {
-        tcp_ports_keep_source(p->tcp, &can, send_warning, p);
-        udp_ports_keep_source(p->udp, p->source, send_warning, p);
-    }
-    return r == 0 ? lock_down(c) : r;
+    tcp_ports_on_full(p->tcp, warn_of_limit, p);
+    if (w->can)
+        tcp_ports_keep_source(p->tcp, w->can, warn_of_source, p);
+    return w->share ? tcp_ports_share(p->tcp, w->share) : 0;
 }
 
-int portd_serve(const struct portd_config *c)
+static int make_udp(struct portd *p, const struct portd_worker *w, size_t flows)
+{
+    int r = udp_ports_new(p->l, flows, &p->udp);
+    if (r == 0 && w->can)
+        r = udp_source_new(w->can, &p->source);
+    if (r == 0 && w->can)
+        udp_ports_keep_source(p->udp, p->source, warn_of_source, p);
+    return r;
+}
+
+/* What needs calls that the filter refuses: epoll instance, limits, randomness. */
+static int make_engines(struct portd *p, const struct portd_worker *w, int sync_fd)
+{
+    bool udp = !w->share || w->share->self == 0;
+    size_t connections = 0, flows = 0;
+    int r = set_limits(udp, &connections, &flows);
+    if (r == 0)
+        r = loop_new(&p->l);
+    p->share = w->share;
+    p->sync = (struct watch){.fd = sync_fd, .events = EPOLLIN, .fn = on_sync, .what = "supervisor"};
+    if (r == 0)
+        r = make_tcp(p, w, connections);
+    if (r == 0 && udp)
+        r = make_udp(p, w, flows);
+    if (r == 0)
+        r = loop_add(p->l, &p->sync);
+    if (r < 0)
+        return log_errno(r, "port forwarder: cannot start");
+    r = w->config->sandbox && w->config->seccomp ? portd_filter(false) : 0;
+    return r < 0 ? log_errno(r, "port forwarder: cannot set the seccomp filter") : 0;
+}
+
+int portd_failed(int sync_fd, int err)
+{
+    int32_t e = err;
+    sync_send(sync_fd, SYNC_FAILED, &e, sizeof(e), NULL, 0);
+    return 1;
+}
+
+int portd_work(const struct portd_worker *w, int sync_fd)
 {
     struct portd p = {.l = NULL};
-    int r = prepare(&p, c);
+    int r = make_engines(&p, w, sync_fd);
     if (r < 0) {
-        int32_t err = r;
-        sync_send(c->sync_fd, SYNC_FAILED, &err, sizeof(err), NULL, 0);
+        portd_failed(sync_fd, r);
     } else {
-        r = sync_send(c->sync_fd, SYNC_UP, NULL, 0, NULL, 0);
+        r = sync_send(sync_fd, SYNC_UP, NULL, 0, NULL, 0);
         if (r < 0 && r != -EPIPE)
             log_errno(r, "port forwarder: cannot tell the supervisor that it is up");
         if (r == 0) {
@@ -295,4 +337,39 @@ int portd_serve(const struct portd_config *c)
     udp_source_free(p.source);
     loop_free(p.l);
     return r < 0 ? 1 : 0;
+}
+
+static int prepare(const struct portd_config *c, struct transparent *ret_can)
+{
+    int r = join(c);
+    if (r == 0 && c->source_ip_transparent)
+        transparent_setup(c->follow_redirects, ret_can);
+    if (r == 0)
+        r = empty_root(c);
+    return r == 0 ? give_up(c) : r;
+}
+
+int portd_serve(const struct portd_config *c)
+{
+    struct transparent can;
+    struct portd_worker w = {.config = c, .can = c->source_ip_transparent ? &can : NULL};
+    int r = prepare(c, &can);
+    if (r < 0)
+        return portd_failed(c->sync_fd, r);
+    return c->workers > 1 ? portd_manage(&w, c->sync_fd) : portd_work(&w, c->sync_fd);
+}
+
+int portd_workers_parse(const char *text, unsigned *ret)
+{
+    uint64_t n;
+    cpu_set_t set;
+    if (!strcmp(text, "auto")) {
+        n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) / 2 : 1;
+        *ret = n < 1 ? 1 : n > PORTD_WORKERS_MAX ? PORTD_WORKERS_MAX : (unsigned)n;
+        return 0;
+    }
+    if (parse_uint(text, 1, PORTD_WORKERS_MAX, &n) < 0)
+        return -EINVAL;
+    *ret = (unsigned)n;
+    return 0;
 }

@@ -3,6 +3,8 @@
 #pragma once
 #include <stdbool.h>
 
+enum { PORTD_WORKERS_MAX = 8 };
+
 struct portd_config {
     int sync_fd;   /* commands (SYNC_PORT_ADD/DEL) and EOF = end */
     int userns_fd; /* the child's; joined first, closed then; -1: stay */
@@ -10,11 +12,20 @@ struct portd_config {
     bool source_ip_transparent;
     bool
         follow_redirects; /* source addresses also at an address of the child that is redirected to a container */
+    unsigned
+        workers; /* 1: this process does everything; more, at most PORTD_WORKERS_MAX: see net/portd_manager.h */
     bool sandbox, seccomp;
 };
 
-/* portd_config_init - all fds -1, sandbox, seccomp and source_ip_transparent on. */
+/* portd_config_init - all fds -1, sandbox, seccomp and source_ip_transparent on, one worker. */
 void portd_config_init(struct portd_config *c);
+
+/**
+ * portd_workers_parse - a number of workers, or "auto": one for every two processors that this process may use
+ * (sched_getaffinity(2)), as the clients and servers need the others; never more than PORTD_WORKERS_MAX
+ * Return: 0 or -EINVAL
+ */
+int portd_workers_parse(const char *text, unsigned *ret);
 
 /**
  * portd_serve - join, sandbox, send SYNC_UP, serve until EOF. As netd_serve(): in a forked, single-purpose process.

@@ -69,8 +69,17 @@ struct dialling {
     union sockaddr_ip peer;
 };
 
+/* What one worker tells another about a client that it hands over. */
+struct handed {
+    struct targets targets;
+    bool any_loopback;
+    union sockaddr_ip peer;
+};
+
 struct tcp_ports {
     struct loop *l;
+    const struct portd_share *share; /* NULL: this is the only worker */
+    struct watch handed;
     struct relay_engine *relay;
     struct tcp_port *ports;
     struct dialling *dialling;
@@ -89,6 +98,13 @@ struct tcp_ports {
 size_t tcp_ports_connections(const struct tcp_ports *t)
 {
     return relay_count(t->relay) + t->n_dialling;
+}
+
+/* To be called whenever that number may have changed. */
+static void tell_load(struct tcp_ports *t)
+{
+    if (t->share)
+        portd_share_load(t->share, tcp_ports_connections(t));
 }
 
 /* ---- resting and going on ---- */
@@ -119,6 +135,7 @@ static void pause_all(struct tcp_ports *t, int err)
     t->paused = true;
     for (struct tcp_port *p = t->ports; p; p = p->next)
         loop_del(t->l, &p->w);
+    loop_del(t->l, &t->handed);
     loop_timer_set(t->l, &t->retry, RETRY_NS);
 }
 
@@ -144,6 +161,8 @@ static void resume_all(struct tcp_ports *t)
             pause_all(t, ENOMEM);
             return;
         }
+    if (t->share && loop_add(t->l, &t->handed) < 0)
+        pause_all(t, ENOMEM);
 }
 
 static void on_retry(struct loop *l, struct timer *timer)
@@ -154,6 +173,7 @@ static void on_retry(struct loop *l, struct timer *timer)
 
 static void on_relay_end(void *arg)
 {
+    tell_load(arg);
     resume_all(arg);
 }
 
@@ -272,6 +292,7 @@ static void forget(struct dialling *d)
     if (d->next)
         d->next->prev = d->prev;
     t->n_dialling--;
+    tell_load(t);
     free(d);
 }
 
@@ -365,13 +386,12 @@ static void prefer_ipv6(struct targets *ts)
 }
 
 /* @client is ours from here on. */
-static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
+static void serve(struct tcp_ports *t, int client, const struct handed *h)
 {
-    struct tcp_ports *t = p->t;
-    struct dialling now = {.t = t, .targets = p->targets, .keep_source = t->keep_source, .peer = *peer};
+    struct dialling now = {.t = t, .targets = h->targets, .keep_source = t->keep_source, .peer = h->peer};
     int up = -1;
     ip_unmap(&now.peer);
-    if (p->any_loopback && may_be_ipv6(&now))
+    if (h->any_loopback && may_be_ipv6(&now))
         prefer_ipv6(&now.targets);
     int r = dial(&now, &up);
     if ((r == -EMFILE || r == -ENFILE) && t->spare >= 0) {
@@ -405,6 +425,48 @@ static void serve(struct tcp_port *p, int client, const union sockaddr_ip *peer)
         wait_for(d, up);
 }
 
+/* ---- several workers ---- */
+
+static void serve_or_hand(struct tcp_ports *t, int client, const struct handed *h)
+{
+    int other = t->share ? portd_share_other(t->share) : -1;
+    if (other >= 0 && portd_share_send(t->share, other, client, h, sizeof(*h)) == 0) {
+        fd_close(&client);
+        return;
+    }
+    serve(t, client, h);
+    tell_load(t);
+}
+
+static void on_handed(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)l;
+    (void)events;
+    struct tcp_ports *t = container_of(w, struct tcp_ports, handed);
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        struct handed h;
+        int fd = portd_share_recv(t->share, &h, sizeof(h));
+        if (fd == -EMFILE)
+            pause_all(t, EMFILE); /* that client is lost */
+        if (t->paused || fd == -EAGAIN)
+            break;
+        if (fd >= 0)
+            serve(t, fd, &h);
+    }
+    tell_load(t);
+}
+
+int tcp_ports_share(struct tcp_ports *t, const struct portd_share *share)
+{
+    t->handed = (struct watch){.fd = share->in, .events = EPOLLIN, .fn = on_handed, .what = "handed clients"};
+    int r = loop_add(t->l, &t->handed);
+    if (r == 0) {
+        t->share = share;
+        tell_load(t);
+    }
+    return r;
+}
+
 /* ---- listeners ---- */
 
 static void on_listener(struct loop *l, struct watch *w, uint32_t events)
@@ -420,11 +482,11 @@ static void on_listener(struct loop *l, struct watch *w, uint32_t events)
             pause_all(t, EMFILE);
             return;
         }
-        union sockaddr_ip peer;
-        socklen_t len = sizeof(peer);
-        int fd = accept4(w->fd, &peer.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        struct handed h = {.targets = p->targets, .any_loopback = p->any_loopback};
+        socklen_t len = sizeof(h.peer);
+        int fd = accept4(w->fd, &h.peer.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
-            serve(p, fd, &peer);
+            serve_or_hand(t, fd, &h);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
             pause_all(t, errno);
         if (t->paused || (fd < 0 && errno == EAGAIN))
@@ -461,7 +523,9 @@ int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
     set_targets(&p->targets, add, &first);
     p->any_loopback = add->fallback && ip_is_loopback(&first);
     keep_alive(fd); /* inherited by what is accepted */
-    p->w = (struct watch){.fd = fd, .events = EPOLLIN, .fn = on_listener, .what = "listener"};
+    /* Of several workers that wait one is woken up for a client. (Nor can such a watch be modified: epoll_ctl(2).) */
+    uint32_t events = EPOLLIN | (t->share ? EPOLLEXCLUSIVE : 0u);
+    p->w = (struct watch){.fd = fd, .events = events, .fn = on_listener, .what = "listener"};
     int r = t->paused ? 0 : loop_add(t->l, &p->w);
     if (r < 0) {
         free(p);
@@ -532,6 +596,7 @@ void tcp_ports_free(struct tcp_ports *t)
     while (t->dialling)
         forget(t->dialling);
     relay_engine_free(t->relay);
+    loop_del(t->l, &t->handed);
     while (t->ports) {
         struct tcp_port *p = t->ports;
         t->ports = p->next;

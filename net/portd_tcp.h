@@ -6,6 +6,7 @@
 
 #include "core/loop.h"
 #include "net/port.h"
+#include "net/portd_share.h"
 #include "net/transparent.h"
 
 struct tcp_ports;
@@ -25,6 +26,13 @@ void tcp_ports_free(struct tcp_ports *t); /* resets every connection; NULL is fi
  */
 void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can,
                            void (*warn)(const char *text, void *arg), void *arg);
+
+/**
+ * tcp_ports_share - this is one of several workers, all of which are given the same listeners; before the first of them
+ * @share: borrowed, outlives the engine
+ * Return: 0 or -errno of epoll_ctl(2)
+ */
+int tcp_ports_share(struct tcp_ports *t, const struct portd_share *share);
 
 /* tcp_ports_on_full - @fn is called once, with a text for the user, when clients have to wait because there are no more descriptors. */
 void tcp_ports_on_full(struct tcp_ports *t, void (*fn)(const char *text, void *arg), void *arg);
