@@ -129,7 +129,8 @@ static bool choose_mode(struct oci *c)
             "--mode=outside with --map-uid and --map-gid, or --mode=inside for use under 'rootlet run'");
         return false;
     }
-    if (!facts_apply(c))
+    c->here = facts_apply(c);
+    if (!c->here)
         oci_warning(c, "N1", ".",
                     "converted for mode %s, which is not what this process runs in: id maps and namespace "
                     "owners are not known",

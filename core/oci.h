@@ -90,6 +90,11 @@ struct oci_facts {
     bool (*is_there)(const char *path);
     /* mount_flags - flags of the mount that @path is on (ST_RDONLY..., statvfs(3)); OCI_FLAGS_UNKNOWN when it is not there. NULL: all. */
     unsigned (*mount_flags)(const char *path);
+    /*
+     * locked_flags - which flags of that mount may this process not change in a mount namespace of its user namespace, set or
+     * not? ST_RELATIME stands for the atime mode. OCI_FLAGS_UNKNOWN when nobody says. NULL: of all.
+     */
+    unsigned (*locked_flags)(const char *path);
     /* may_create_cgroup - may we make the cgroup @path (as in cgroupsPath), or is it there and ours? NULL: yes. */
     bool (*may_create_cgroup)(const char *path);
 };

@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/fd.h"
 #include "core/ns.h"
+#include "core/oci_rules.h"
 #include "core/proc.h"
 
 #ifndef MQUEUE_MAGIC
@@ -108,13 +108,6 @@ static bool is_there(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0;
-}
-
-static unsigned mount_flags(const char *path)
-{
-    struct statvfs st;
-
-    return statvfs(path, &st) < 0 ? OCI_FLAGS_UNKNOWN : (unsigned)st.f_flag;
 }
 
 /* Is the cgroup there and ours, or may we make it where the nearest one above it is? */
@@ -210,7 +203,8 @@ int oci_facts_gather(struct oci_facts *ret, struct reason *why)
         .has_shm = is_there("/dev/shm"),
         .ns_owner = ns_owner,
         .is_there = is_there,
-        .mount_flags = mount_flags,
+        .mount_flags = oci_fact_mount_flags,
+        .locked_flags = oci_fact_locked_flags,
         .may_create_cgroup = may_create_cgroup,
     };
     int r = gather(&f, why);

@@ -44,7 +44,10 @@ static bool made_up_file(const char *path)
     return !missing_file || strcmp(path, missing_file) != 0;
 }
 
-/* "/locked/..." is a mount with everything forbidden; "/noatime", "/nodiratime" and "/strictatime" are what they say. */
+/*
+ * "/locked/...", "/open/..." and "/unknown/..." are mounts with everything forbidden, by locked flags, by ones that may be
+ * changed inside, and by nobody knows which; "/noatime", "/nodiratime" and "/strictatime" are what they say.
+ */
 static unsigned made_up_flags(const char *path)
 {
     if (strcmp(path, "/none") == 0)
@@ -55,8 +58,17 @@ static unsigned made_up_flags(const char *path)
         return ST_NOATIME;
     if (strcmp(path, "/nodiratime") == 0)
         return ST_RELATIME | ST_NODIRATIME;
-    return ST_RELATIME |
-           (strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC : 0);
+    return ST_RELATIME | (strncmp(path, "/locked", 7) == 0 || strncmp(path, "/open", 5) == 0 ||
+                                  strncmp(path, "/unknown", 8) == 0
+                              ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC
+                              : 0);
+}
+
+static unsigned made_up_locks(const char *path)
+{
+    return strncmp(path, "/unknown", 8) == 0  ? OCI_FLAGS_UNKNOWN
+           : strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RELATIME
+                                              : 0;
 }
 
 static bool no_cgroup(const char *path)
@@ -217,7 +229,8 @@ static void machine_init(struct machine *m)
                   .has_shm = true,
                   .ns_owner = made_up_owner,
                   .is_there = made_up_file,
-                  .mount_flags = made_up_flags},
+                  .mount_flags = made_up_flags,
+                  .locked_flags = made_up_locks},
         .opts = {.oom = OCI_CLAMP},
     };
     for (size_t i = 0; i < RLIM_NLIMITS; i++)
