@@ -84,6 +84,16 @@ static char *own_cgroup(char *text)
     return strncmp(s, "/..", 3) == 0 ? NULL : s;
 }
 
+/* cgroup-v2.rst, "Delegation": who may write to these may make groups below and hand the controllers on. */
+static bool is_delegated(const char *folder)
+{
+    char control[PATH_MAX];
+
+    return str_format(control, sizeof(control), "%s/cgroup.subtree_control", folder) >= 0 &&
+           faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0 &&
+           faccessat(AT_FDCWD, control, W_OK, AT_EACCESS) == 0;
+}
+
 static int read_controllers(struct strv *ret)
 {
     free_auto char *text = NULL, *list = NULL;
@@ -91,7 +101,9 @@ static int read_controllers(struct strv *ret)
     int r = file_read(AT_FDCWD, "/proc/self/cgroup", SMALL_FILE, &text, NULL);
 
     own = r < 0 ? NULL : own_cgroup(text);
-    if (!own || str_format(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.controllers", own) < 0)
+    if (!own || str_format(path, sizeof(path), "/sys/fs/cgroup%s", own) < 0 || !is_delegated(path))
+        return 0;
+    if (str_format(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.controllers", own) < 0)
         return 0;
     if (file_read(AT_FDCWD, path, SMALL_FILE, &list, NULL) < 0)
         return 0;
