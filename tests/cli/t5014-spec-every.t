@@ -16,7 +16,7 @@ untouched() { # WHAT OPTION...
     status_is 0 "$what"
     ok 'no value changes that the explanation does not name' "$TOP/tests/lib/spec-untouched.py" $every /tmp/tester/out.json /tmp/tester/why.json
     run cat /tmp/tester/out.json
-    out_like '"future": \{"z": \[1\.50, 1e3, 18446744073709551615, -0\], "a": \{"Linux": null\}\}' 'numbers keep their text'
+    out_like '"future": \{"z": \[1\.50, 1e3, 18446744073709551615, -0\], "a": \{"Linux": null\}, "": "empty"\}' 'numbers keep their text'
     out_like '"\\u0065\\u00e9\\ud83d\\ude00"' 'and strings theirs'
     ok 'a second conversion changes no byte' sh -c 'as-user rootlet spec "$@" /tmp/tester/out.json | cmp - /tmp/tester/out.json' sh "$@"
 }

@@ -19,6 +19,7 @@
 #include "core/fd.h"
 #include "core/parse.h"
 #include "tap.h"
+#include "tests/lib/ocivalid.h"
 
 static const char base[] =
     "\"ociVersion\":\"1.0.2\",\"process\":{\"cwd\":\"/\",\"args\":[\"sh\"]},\"root\":{\"path\":\"rootfs\"}";
@@ -249,6 +250,8 @@ static void machine_finish(struct machine *m)
 
 /* ---- cases */
 
+static unsigned valid_cases;
+
 struct test {
     struct machine m;
     char *in, *out, *report;
@@ -360,6 +363,21 @@ static void convert(const struct test *t, const char *in, char **ret_out, char *
     oci_report_done(&report);
 }
 
+/* What was valid before is valid after; there are cases about what is not valid. */
+static bool is_valid(const char *text)
+{
+    struct json_doc *doc json_auto = NULL;
+    struct json_error err;
+    const char *why;
+
+    if (json_read(text, strlen(text), 1 << 20, &doc, &err) < 0)
+        return false;
+    why = oci_valid(json_root(doc));
+    if (why)
+        diag("%s", why);
+    return !why;
+}
+
 static void run_case(const char *path, const char *name)
 {
     struct test t;
@@ -373,6 +391,8 @@ static void run_case(const char *path, const char *name)
     if (out) {
         convert(&t, out, &again, &second);
         is_str(again, out, "%s: a second conversion changes nothing", name);
+        if (is_valid(t.in))
+            valid_cases += ok(is_valid(out), "%s: the result is as valid", name);
         free(again);
         free(second);
     }
@@ -403,6 +423,7 @@ static void test_cases(void)
         free(list[i]);
     }
     free(list);
+    ok(valid_cases > 100, "%u of the cases are valid configurations", valid_cases);
 }
 
 /* ---- the schema */
