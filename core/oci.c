@@ -84,8 +84,10 @@ int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
 
     if (entry && !path)
         return 1;
+    if (c->userns_path && path)
+        return c->facts->owned_by ? c->facts->owned_by(path, c->userns_path) : -1;
     if (c->userns_path)
-        return path ? -1 : 0;
+        return 0;
     if (c->new_userns)
         return 0;
     if (path)

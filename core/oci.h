@@ -86,6 +86,8 @@ struct oci_facts {
     bool has_mqueue, has_shm; /* is there something to bind at /dev/mqueue, /dev/shm? */
     /* ns_owner - whose is the namespace that @path names? NULL: all unknown. */
     enum oci_owner (*ns_owner)(const char *path);
+    /* owned_by - does the namespace that @path names belong to that user namespace, or one below it? 1, 0, -1: unknown. NULL: all unknown. */
+    int (*owned_by)(const char *path, const char *userns);
     /* is_there - does the host have that file? NULL: yes. */
     bool (*is_there)(const char *path);
     /* mount_flags - flags of the mount that @path is on (ST_RDONLY..., statvfs(3)); OCI_FLAGS_UNKNOWN when it is not there. NULL: all. */

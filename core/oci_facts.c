@@ -54,6 +54,34 @@ static enum oci_owner ns_owner(const char *path)
     return fd < 0 ? OCI_OWNER_UNKNOWN : owner_of(fd);
 }
 
+static bool same_file(const struct stat *a, int fd)
+{
+    struct stat b;
+
+    return fstat(fd, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
+}
+
+/* Up from the owner, until it is that one, or none that may be seen from here. User namespaces nest 32 deep. */
+static int owned_by(const char *path, const char *userns)
+{
+    fd_auto int ns = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat want;
+    int owner, above;
+
+    if (ns < 0 || stat(userns, &want) < 0 || owner_of(ns) != OCI_OWNER_OURS)
+        return -1;
+    owner = ioctl(ns, NS_GET_USERNS);
+    for (int i = 0; i < 32 && owner >= 0 && !same_file(&want, owner); i++) {
+        above = ioctl(owner, NS_GET_PARENT);
+        close(owner);
+        owner = above;
+    }
+    if (owner < 0)
+        return 0;
+    close(owner);
+    return 1;
+}
+
 static bool has_magic(const char *path, long magic)
 {
     struct statfs fs;
@@ -214,6 +242,7 @@ int oci_facts_gather(struct oci_facts *ret, struct reason *why)
         .has_mqueue = has_magic("/dev/mqueue", MQUEUE_MAGIC),
         .has_shm = is_there("/dev/shm"),
         .ns_owner = ns_owner,
+        .owned_by = owned_by,
         .is_there = is_there,
         .mount_flags = oci_fact_mount_flags,
         .locked_flags = oci_fact_locked_flags,

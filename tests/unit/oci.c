@@ -40,6 +40,14 @@ static enum oci_owner made_up_owner(const char *path)
     return path_owner;
 }
 
+static int joined_owner;
+static int made_up_joined(const char *path, const char *userns)
+{
+    (void)path;
+    (void)userns;
+    return joined_owner;
+}
+
 static bool made_up_file(const char *path)
 {
     return !missing_file || strcmp(path, missing_file) != 0;
@@ -161,6 +169,8 @@ static void fact(struct oci_facts *f, char *word)
         f->ipc = owner(v);
     else if (strcmp(word, "path") == 0)
         path_owner = owner(v);
+    else if (strcmp(word, "owned") == 0)
+        joined_owner = atoi(v);
     else if (strcmp(word, "controller") == 0)
         strv_add(&f->controllers, v);
     else if (strcmp(word, "oom") == 0)
@@ -229,6 +239,7 @@ static void machine_init(struct machine *m)
                   .has_mqueue = true,
                   .has_shm = true,
                   .ns_owner = made_up_owner,
+                  .owned_by = made_up_joined,
                   .is_there = made_up_file,
                   .mount_flags = made_up_flags,
                   .locked_flags = made_up_locks},
@@ -237,6 +248,7 @@ static void machine_init(struct machine *m)
     for (size_t i = 0; i < RLIM_NLIMITS; i++)
         m->facts.limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
     path_owner = OCI_OWNER_UNKNOWN;
+    joined_owner = -1;
     missing_file = NULL;
 }
 
