@@ -187,7 +187,9 @@ static const struct valid_type v_seccomp =
           {"architectures", &v_archs, false}, {"flags", &v_texts, false}, {"listenerPath", &v_abs, false},
           {"listenerMetadata", &v_text, false}, {"syscalls", &v_calls, false});
 
-static const struct valid_type v_propagation = V_ONE_OF("private", "shared", "slave", "unbindable");
+/* those with an r are no words of the specification, but podman writes them, and runtimes know them */
+static const struct valid_type v_propagation =
+    V_ONE_OF("private", "shared", "slave", "unbindable", "rprivate", "rshared", "rslave", "runbindable");
 static const struct valid_type v_domain = V_ONE_OF("LINUX", "LINUX32");
 static const struct valid_type v_personality = V_OBJ({"domain", &v_domain, true}, {"flags", &v_texts, false});
 static const struct valid_type v_offset = V_OBJ({"secs", &v_int, false}, {"nanosecs", &v_u32, false});
