@@ -133,15 +133,20 @@ static void options(struct oci *c, struct json *mount, size_t index)
 
 static void check_idmapped(struct oci *c, const struct json *mount, size_t index)
 {
-    if (c->mode != OCI_OUTSIDE)
+    if (!json_count(oci_get(mount, "uidMappings")) && !json_count(oci_get(mount, "gidMappings")) &&
+        !oci_has_option(mount, "idmap") && !oci_has_option(mount, "ridmap"))
         return;
-    if (json_count(oci_get(mount, "uidMappings")) || json_count(oci_get(mount, "gidMappings")) ||
-        oci_has_option(mount, "idmap") || oci_has_option(mount, "ridmap"))
+    if (c->mode == OCI_OUTSIDE)
         oci_error(
             c, "M2", OCI_PATH(".mounts[%zu]", index),
             "an id-mapped mount needs root of the file system's own user namespace: remove uidMappings, "
             "gidMappings and option idmap "
             "(runc: 'gidMappings/uidMappings is not supported when runc is being launched with EUID != 0')");
+    else
+        oci_warning(c, "M2", OCI_PATH(".mounts[%zu]", index),
+                    "an id-mapped mount needs root of the file system's own user namespace: it works for "
+                    "file systems "
+                    "that were mounted in here (crun: 'mount_setattr: Operation not permitted' for others)");
 }
 
 void oci_rule_mount_options(struct oci *c, struct json *mount, size_t index)

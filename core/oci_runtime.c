@@ -151,10 +151,11 @@ static void namespaces(struct oci *c, const struct json *linux_)
                 c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
                 "a second namespace of type %.32s (runc: 'malformed spec file: duplicated ns'): remove one",
                 type);
-        else if (strcmp(type, "time") == 0 && c->opts->runtime != OCI_CRUN)
+        else if (strcmp(type, "time") == 0)
             oci_warning(
                 c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
-                "runc before 1.2 knows no time namespace (runc: 'namespace \"time\" does not exist')");
+                "runc before 1.2 knows no time namespace (runc: 'namespace \"time\" does not exist'), and "
+                "crun 1.8 sets no timeOffsets");
     }
 }
 

@@ -32,21 +32,5 @@ done
 rm -f /tmp/tester/*.json
 
 # --- it runs
-run mkdir /tmp/tester/volume
-ln -s busybox $bundle/rootfs/bin/true
-for runtime in runc crun; do
-    for where in outside inside own-net nested; do
-        cp $every $bundle/in.json
-        # crun 1.8 says 'out of memory' at any startContainer hook, now and then fails at others, and makes devices only where it is root
-        if [ $runtime = crun ]; then oci_change $bundle/in.json "c.pop('hooks')"; fi
-        if [ $runtime$where = crunoutside ]; then
-            run rootlet spec --runtime=crun --lsm=drop $bundle/in.json
-            err_like 'warning: .*: \.linux\.devices: .*unshare `CLONE_NEWNS`' "that crun does not make devices for a user is said"
-            oci_change $bundle/in.json "c['linux'].pop('devices')"
-        fi
-        in_container every $where $runtime --lsm=drop
-        status_is 0 "$where, every section is run by $runtime"
-        out_is "$(printf 'id 1000:1000\nuids %s\nproc\nsys\ndone' "${map[$where]}")" 'ids are as mapped, /proc and /sys are there, no cgroup is writable'
-    done
-done
+spec_runs_every
 done_testing

@@ -215,3 +215,74 @@ spec_runs_made() {
     keep buildah built
     runtimes made_by_all
 }
+
+# A config.json with every section that there is.
+spec_runs_every() {
+    who=user
+    run mkdir /tmp/tester/volume
+    ln -s busybox $bundle/rootfs/bin/true
+    # crun connects to it whether a system call is to be notified of or not
+    launch listener python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("/tmp/tester/listener")
+s.listen(64)
+print("ready", flush=True)
+sys.stdin.read()'
+    runtimes spec_runs_every_by
+    finish listener
+}
+spec_runs_every_by() {
+    local where
+    for where in outside inside own-net nested; do
+        cp "$TOP/tests/spec/every.json" $bundle/in.json
+        # crun 1.8 says 'out of memory' at any startContainer hook, now and then fails at others, and makes devices only where it is root
+        if [ $runtime = crun ]; then oci_change $bundle/in.json "c.pop('hooks')"; fi
+        if [ $runtime$where = crunoutside ]; then
+            run rootlet spec --runtime=crun --lsm=drop $bundle/in.json
+            err_like 'warning: .*: \.linux\.devices: .*unshare `CLONE_NEWNS`' "that crun does not make devices for a user is said"
+            oci_change $bundle/in.json "c['linux'].pop('devices')"
+        fi
+        in_container every $where $runtime --lsm=drop
+        status_is 0 "$where, every section is run by $runtime"
+        is_contained $where 1000:1000
+        timed $where
+        idmapped $where
+    done
+}
+
+# What runc 1.1 does not know. (crun 1.8 makes one for the user who makes the user namespace, too; inside, it fails by itself.)
+timed() {
+    prepare runc "c['linux']['namespaces'].append({'type': 'time'}); c['linux']['timeOffsets'] = {'boottime': {'secs': 1000000000}}"
+    if [ $runtime = runc ]; then
+        in_container time $1 $runtime
+        status_is 1 "$1, a time namespace is beyond runc 1.1"
+        err_like 'linux.namespaces\[[0-9]+\]: runc before 1.2 knows no time namespace' 'which is said before'
+        err_like 'namespace \\*"time\\*" does not exist' 'in its words'
+    elif [ $1 = outside ] || [ $1 = nested ]; then
+        in_container time $1 $runtime
+        status_is 0 "$1, a time namespace is made by crun"
+        is_contained $1 0:0
+    fi
+}
+
+# Only a file system of the user namespace that the runtime runs in can be mapped. runc 1.1 does not know such mounts and does without.
+idmapped() {
+    prepare runc "c['mounts'].append({'destination': '/mnt', 'type': 'bind', 'source': '/tmp/tester/volume', 'options': ['bind', 'idmap'],
+    'uidMappings': [{'containerID': 0, 'hostID': 1, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 1, 'size': 1}]})
+c['process']['args'] = ['stat', '-c', '%u:%g', '/mnt']"
+    in_container idmapped $1 $runtime
+    if [ $1 = outside ]; then
+        status_is 2 'an id-mapped mount is refused outside'
+        err_like 'mounts\[7\]: an id-mapped mount needs root' 'with its place'
+        return
+    fi
+    err_like 'mounts\[7\]: an id-mapped mount needs root .* mounted in here' "$1, it is warned of"
+    [ $runtime = crun ] || return 0
+    status_is 1 "$1, it is refused by crun for a file system from outside"
+    err_like 'mount_setattr.*Operation not permitted' 'as was said'
+    [ $1 = inside ] || return 0
+    run rootlet run --net=host -- sh -euc 'mount -t tmpfs own /tmp/tester/volume; cd /tmp/bundle
+        rootlet spec in.json -o config.json; exec crun --root=$(mktemp -d) run c$$'
+    status_is 0 "$1, it is made by crun for one from inside"
+    out_is 1:1 'with the ids mapped'
+}
