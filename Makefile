@@ -115,11 +115,12 @@ $(UNIT_S): $(O)/unit/%: $(O)/tests/unit/%.o $(O)/libcore.a
 $(UNIT_A): $(A)/unit/%: $(A)/tests/unit/%.o $(A)/libcore.a
 	$(call say,LINK)
 	$(Q)mkdir -p $(@D) && $(CC_A) $(SAN) $^ $(LIBS_A) -o $@
-# What tests use that is no test itself: the tracer of the walk through start-up's faults, the load for the forwarder.
+# What tests use that is no test itself: the tracer of the walk through start-up's faults, the load for the forwarder, the judge of a
+# config.json.
 HELPERS := $(patsubst tests/lib/%.c,$(O)/tests/lib/%,$(sort $(wildcard tests/lib/*.c)))
-$(HELPERS): %: %.o
+$(HELPERS): %: %.o $(O)/libcore.a
 	$(call say,LINK)
-	$(Q)$(CC_S) $(CFLAGS_S) $(LFLAGS_S) $^ -o $@
+	$(Q)$(CC_S) $(CFLAGS_S) $(LFLAGS_S) $^ $(LIBS_S) -o $@
 # A fuzz target includes the .c file that it tests, so that file's object in the archive is not linked.
 $(FUZZ_A): $(A)/fuzz/%: $(A)/tests/fuzz/%.o $(A)/tests/fuzz/driver.o $(A)/libcore.a
 	$(call say,LINK)

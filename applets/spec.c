@@ -259,12 +259,15 @@ static int read_input(struct job *j)
     return EXIT_FINE;
 }
 
-static int write_file(const char *path, const char *text, size_t len)
+static int write_file(const char *path, bool new, const char *text, size_t len)
 {
     struct replace target replace_auto = {.dir = -1, .fd = -1};
     struct reason why = {""};
     int r = replace_open(&target, path, false, &why);
 
+    if (new &&r == 0 && target.fd >= 0)
+        r = reason_set(&why, -EEXIST,
+                       "'%s' is there already (remove it, or give another place with --output)", path);
     if (r == 0)
         r = replace_commit(&target, text, len, &why);
     if (r < 0)
@@ -288,7 +291,7 @@ static int write_output(struct job *j)
     const char *text = result(j, &len);
 
     if (j->o->output && strcmp(j->o->output, "-"))
-        return write_file(j->o->output, text, len);
+        return write_file(j->o->output, false, text, len);
     if (!j->o->in_place)
         return write_stdout(text, len);
     if (!j->result) /* not even its times change */
@@ -297,6 +300,8 @@ static int write_output(struct job *j)
         log_error("%s", why.text);
         return EXIT_IO;
     }
+    if (j->target.st.st_nlink > 1)
+        log_warn("'%s' had other names (hard links): those keep what it was", j->path);
     return EXIT_FINE;
 }
 
@@ -414,7 +419,7 @@ static int run_new(struct job *j)
 {
     size_t len;
     const char *text;
-    int r, status = EXIT_FINE;
+    int status = EXIT_FINE;
 
     j->path = "config.json";
     j->name = "the template";
@@ -431,12 +436,7 @@ static int run_new(struct job *j)
     if (status != EXIT_FINE || j->o->output)
         return status != EXIT_FINE ? status : write_output(j);
     text = result(j, &len);
-    r = file_create(AT_FDCWD, j->path, text, len, 0644);
-    if (r == -EEXIST)
-        log_error("'%s' is there already (remove it, or give another place with --output)", j->path);
-    else if (r < 0)
-        log_errno(r, "cannot create '%s'", j->path);
-    return r < 0 ? EXIT_IO : EXIT_FINE;
+    return write_file(j->path, true, text, len);
 }
 
 static void job_done(struct job *j)

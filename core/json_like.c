@@ -15,71 +15,23 @@
 #include "core/json_text.h"
 #include "core/strv.h"
 
-struct span {
-    uint32_t start, end; /* texts are far below 4 GiB: checked */
-};
-
 struct like {
     const struct json_doc *doc;
     const char *text;
     size_t len;
-    struct span *spans;
+    struct json_span *spans;
     char unit[17]; /* indentation of one level; empty: everything on one line */
     char colon[8]; /* between a new key and its value */
     bool tight;    /* no blank after it, nor after a comma */
     struct strbuf out;
 };
 
-static bool blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/* The text is what json_read() took, so brackets match and every value ends. */
-static int find_spans(struct like *w)
-{
-    size_t open[JSON_MAX_DEPTH], depth = 0, n = 0, i = 0, max = json_text_values(w->doc);
-
-    while (i < w->len) {
-        size_t start = i;
-        char c = w->text[i];
-
-        if (blank(c) || c == ',' || c == ':') {
-            i++;
-            continue;
-        }
-        if (c == ']' || c == '}') {
-            if (!depth)
-                return -EINVAL;
-            w->spans[open[--depth]].end = (uint32_t)++i;
-            continue;
-        }
-        if (n == max)
-            return -EINVAL;
-        if (c == '[' || c == '{') {
-            if (depth == JSON_MAX_DEPTH)
-                return -EINVAL;
-            open[depth++] = n;
-            i++;
-        } else if (c == '"') {
-            for (i++; i < w->len && w->text[i] != '"'; i++)
-                i += w->text[i] == '\\';
-            i++;
-        } else {
-            while (i < w->len && !blank(w->text[i]) && !strchr(",]}", w->text[i]))
-                i++;
-        }
-        w->spans[n++] = (struct span){(uint32_t)start, (uint32_t)i};
-    }
-    return n == max && !depth ? 0 : -EINVAL;
-}
-
 /* The blanks before the byte @at. */
 static size_t blanks_before(const struct like *w, size_t at)
 {
     size_t start = at;
 
-    while (start && blank(w->text[start - 1]))
+    while (start && json_text_blank(w->text[start - 1]))
         start--;
     return start;
 }
@@ -87,7 +39,7 @@ static size_t blanks_before(const struct like *w, size_t at)
 /* How is the text laid out? As its first member or element is. */
 static void find_style(struct like *w)
 {
-    const struct span *first = json_text_values(w->doc) > 1 ? &w->spans[1] : NULL;
+    const struct json_span *first = json_text_values(w->doc) > 1 ? &w->spans[1] : NULL;
     size_t start, n;
 
     memcpy(w->colon, ": ", sizeof(": "));
@@ -176,7 +128,7 @@ static void put_comma(struct like *w, size_t end)
 {
     size_t comma = end;
 
-    while (end && comma < w->len && blank(w->text[comma]))
+    while (end && comma < w->len && json_text_blank(w->text[comma]))
         comma++;
     if (end && comma < w->len && w->text[comma] == ',')
         strbuf_add(&w->out, w->text + end, comma - end);
@@ -221,7 +173,7 @@ static int put(struct like *w, const struct json *n, unsigned depth, bool lines)
 {
     bool container = json_type(n) == JSON_OBJECT || json_type(n) == JSON_ARRAY;
     size_t index = json_text_index(w->doc, n);
-    const struct span *s = index == SIZE_MAX ? NULL : &w->spans[index];
+    const struct json_span *s = index == SIZE_MAX ? NULL : &w->spans[index];
     free_auto char *text = NULL;
     int r;
 
@@ -252,7 +204,7 @@ int json_write_like(const struct json_doc *doc, const char *text, size_t len, ch
     w.spans = calloc(n + 2, sizeof(*w.spans)); /* find_style() may look two values on */
     if (!w.spans)
         return -ENOMEM;
-    r = find_spans(&w);
+    r = json_text_spans(text, len, w.spans, n);
     if (r == 0) {
         find_style(&w);
         strbuf_add(&w.out, text, w.spans[0].start);

@@ -180,3 +180,46 @@ int json_text_check(const char *text, size_t len, struct json_error *err)
         outline_path(err, &o);
     return -EBADMSG;
 }
+
+bool json_text_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+int json_text_spans(const char *text, size_t len, struct json_span *ret, size_t max)
+{
+    size_t open[JSON_MAX_DEPTH], depth = 0, n = 0, i = 0;
+
+    while (i < len) {
+        size_t start = i;
+        char c = text[i];
+
+        if (json_text_blank(c) || c == ',' || c == ':') {
+            i++;
+            continue;
+        }
+        if (c == ']' || c == '}') {
+            if (!depth)
+                return -EINVAL;
+            ret[open[--depth]].end = (uint32_t)++i;
+            continue;
+        }
+        if (n == max)
+            return -EINVAL;
+        if (c == '[' || c == '{') {
+            if (depth == JSON_MAX_DEPTH)
+                return -EINVAL;
+            open[depth++] = n;
+            i++;
+        } else if (c == '"') {
+            for (i++; i < len && text[i] != '"'; i++)
+                i += text[i] == '\\';
+            i++;
+        } else {
+            while (i < len && !json_text_blank(text[i]) && !strchr(",]}", text[i]))
+                i++;
+        }
+        ret[n++] = (struct json_span){(uint32_t)start, (uint32_t)i};
+    }
+    return n == max && !depth ? 0 : -EINVAL;
+}

@@ -19,3 +19,15 @@ int json_text_check(const char *text, size_t len, struct json_error *err);
  */
 size_t json_text_index(const struct json_doc *doc, const struct json *n);
 size_t json_text_values(const struct json_doc *doc); /* how many there are */
+
+/* Where a value is in the text; texts are far below 4 GiB. */
+struct json_span {
+    uint32_t start, end;
+};
+
+/* json_text_spans - those of all @max values of a text that was read, in their order. 0, or -EINVAL: it is not that text. */
+int json_text_spans(const char *text, size_t len, struct json_span *ret, size_t max);
+bool json_text_blank(char c);
+
+/* json_check_keys - refuse (-EBADMSG) the same key twice in an object of a document that was read from @text. */
+int json_check_keys(const struct json_doc *doc, const char *text, size_t len, struct json_error *err);

@@ -84,8 +84,10 @@ int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
 
     if (entry && !path)
         return 1;
+    if (c->userns_path && path)
+        return c->facts->owned_by ? c->facts->owned_by(path, c->userns_path) : -1;
     if (c->userns_path)
-        return path ? -1 : 0;
+        return 0;
     if (c->new_userns)
         return 0;
     if (path)
@@ -129,7 +131,8 @@ static bool choose_mode(struct oci *c)
             "--mode=outside with --map-uid and --map-gid, or --mode=inside for use under 'rootlet run'");
         return false;
     }
-    if (!facts_apply(c))
+    c->here = facts_apply(c);
+    if (!c->here)
         oci_warning(c, "N1", ".",
                     "converted for mode %s, which is not what this process runs in: id maps and namespace "
                     "owners are not known",

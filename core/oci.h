@@ -86,10 +86,17 @@ struct oci_facts {
     bool has_mqueue, has_shm; /* is there something to bind at /dev/mqueue, /dev/shm? */
     /* ns_owner - whose is the namespace that @path names? NULL: all unknown. */
     enum oci_owner (*ns_owner)(const char *path);
+    /* owned_by - does the namespace that @path names belong to that user namespace, or one below it? 1, 0, -1: unknown. NULL: all unknown. */
+    int (*owned_by)(const char *path, const char *userns);
     /* is_there - does the host have that file? NULL: yes. */
     bool (*is_there)(const char *path);
     /* mount_flags - flags of the mount that @path is on (ST_RDONLY..., statvfs(3)); OCI_FLAGS_UNKNOWN when it is not there. NULL: all. */
     unsigned (*mount_flags)(const char *path);
+    /*
+     * locked_flags - which flags of that mount may this process not change in a mount namespace of its user namespace, set or
+     * not? ST_RELATIME stands for the atime mode. OCI_FLAGS_UNKNOWN when nobody says. NULL: of all.
+     */
+    unsigned (*locked_flags)(const char *path);
     /* may_create_cgroup - may we make the cgroup @path (as in cgroupsPath), or is it there and ours? NULL: yes. */
     bool (*may_create_cgroup)(const char *path);
 };

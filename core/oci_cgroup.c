@@ -137,8 +137,19 @@ static void cgroups_path(struct oci *c, struct json *linux_)
             path);
 }
 
+/* A limit, too, that only the machine's root may set: in the resctrl file system. */
+static void intel_rdt(struct oci *c, struct json *linux_)
+{
+    if (c->opts->cgroup != OCI_CGROUP_KEEP)
+        oci_drop(
+            c, linux_, "intelRdt", "C1", ".linux.intelRdt",
+            "no user may set these (runc: 'intelRdt is specified in config, but Intel RDT is not supported "
+            "or enabled')");
+}
+
 void oci_rule_cgroup(struct oci *c)
 {
     resources(c, oci_linux(c, false));
+    intel_rdt(c, oci_linux(c, false));
     cgroups_path(c, oci_linux(c, false));
 }

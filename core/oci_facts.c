@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/fd.h"
 #include "core/ns.h"
+#include "core/oci_rules.h"
 #include "core/proc.h"
 
 #ifndef MQUEUE_MAGIC
@@ -54,6 +54,34 @@ static enum oci_owner ns_owner(const char *path)
     return fd < 0 ? OCI_OWNER_UNKNOWN : owner_of(fd);
 }
 
+static bool same_file(const struct stat *a, int fd)
+{
+    struct stat b;
+
+    return fstat(fd, &b) == 0 && a->st_dev == b.st_dev && a->st_ino == b.st_ino;
+}
+
+/* Up from the owner, until it is that one, or none that may be seen from here. User namespaces nest 32 deep. */
+static int owned_by(const char *path, const char *userns)
+{
+    fd_auto int ns = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat want;
+    int owner, above;
+
+    if (ns < 0 || stat(userns, &want) < 0 || owner_of(ns) != OCI_OWNER_OURS)
+        return -1;
+    owner = ioctl(ns, NS_GET_USERNS);
+    for (int i = 0; i < 32 && owner >= 0 && !same_file(&want, owner); i++) {
+        above = ioctl(owner, NS_GET_PARENT);
+        close(owner);
+        owner = above;
+    }
+    if (owner < 0)
+        return 0;
+    close(owner);
+    return 1;
+}
+
 static bool has_magic(const char *path, long magic)
 {
     struct statfs fs;
@@ -84,6 +112,16 @@ static char *own_cgroup(char *text)
     return strncmp(s, "/..", 3) == 0 ? NULL : s;
 }
 
+/* cgroup-v2.rst, "Delegation": who may write to these may make groups below and hand the controllers on. */
+static bool is_delegated(const char *folder)
+{
+    char control[PATH_MAX];
+
+    return str_format(control, sizeof(control), "%s/cgroup.subtree_control", folder) >= 0 &&
+           faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0 &&
+           faccessat(AT_FDCWD, control, W_OK, AT_EACCESS) == 0;
+}
+
 static int read_controllers(struct strv *ret)
 {
     free_auto char *text = NULL, *list = NULL;
@@ -91,7 +129,9 @@ static int read_controllers(struct strv *ret)
     int r = file_read(AT_FDCWD, "/proc/self/cgroup", SMALL_FILE, &text, NULL);
 
     own = r < 0 ? NULL : own_cgroup(text);
-    if (!own || str_format(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.controllers", own) < 0)
+    if (!own || str_format(path, sizeof(path), "/sys/fs/cgroup%s", own) < 0 || !is_delegated(path))
+        return 0;
+    if (str_format(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.controllers", own) < 0)
         return 0;
     if (file_read(AT_FDCWD, path, SMALL_FILE, &list, NULL) < 0)
         return 0;
@@ -108,13 +148,6 @@ static bool is_there(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0;
-}
-
-static unsigned mount_flags(const char *path)
-{
-    struct statvfs st;
-
-    return statvfs(path, &st) < 0 ? OCI_FLAGS_UNKNOWN : (unsigned)st.f_flag;
 }
 
 /* Is the cgroup there and ours, or may we make it where the nearest one above it is? */
@@ -209,8 +242,10 @@ int oci_facts_gather(struct oci_facts *ret, struct reason *why)
         .has_mqueue = has_magic("/dev/mqueue", MQUEUE_MAGIC),
         .has_shm = is_there("/dev/shm"),
         .ns_owner = ns_owner,
+        .owned_by = owned_by,
         .is_there = is_there,
-        .mount_flags = mount_flags,
+        .mount_flags = oci_fact_mount_flags,
+        .locked_flags = oci_fact_locked_flags,
         .may_create_cgroup = may_create_cgroup,
     };
     int r = gather(&f, why);

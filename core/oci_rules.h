@@ -12,6 +12,7 @@ struct oci {
     struct oci_report *report;
 
     enum oci_mode mode;      /* never OCI_AUTO */
+    bool here;               /* this process is what the mode says that the runtime will be */
     bool new_userns;         /* the runtime makes a user namespace */
     const char *userns_path; /* ... or joins this one */
     bool maps_known;         /* uids and gids say what is mapped inside the container */
@@ -57,6 +58,23 @@ bool oci_drop(struct oci *c, struct json *object, const char *key, const char *r
 /* oci_is_bind - by type or options. oci_has_option - is it there, alone or joined to others with commas? */
 bool oci_is_bind(const struct json *mount);
 bool oci_has_option(const struct json *mount, const char *name);
+/* oci_each_option - calls @fn for each, of those joined by commas, too; stops and returns true where that does. */
+bool oci_each_option(const struct json *mount, bool (*fn)(const char *s, size_t len, const void *arg),
+                     const void *arg);
+bool oci_option_is(const char *s, size_t len, const void *name);
+
+/* ---- flags of mounts (M3) ---- */
+
+/* What a bind may not change of its source. */
+struct oci_locks {
+    bool known;              /* else it is a guess, which only warns */
+    unsigned set;            /* ST_RDONLY and so on: set there, and locked */
+    bool atime, atime_below; /* the options ask for another atime mode than the locked one; for the tree */
+};
+struct oci_locks oci_find_locks(struct oci *c, const struct json *mount, size_t index);
+/* oci_refuse_locked - why an option has to go; NULL: it stays. */
+const char *oci_refuse_locked(const struct oci_locks *l, const char *s, size_t len);
+void oci_repeat_locked(struct oci *c, struct json *mount, size_t index, const struct oci_locks *l);
 
 /* ---- the rules, in order ---- */
 void oci_rule_userns(struct oci *c); /* N1, N2 */
@@ -66,3 +84,7 @@ void oci_rule_mount_options(struct oci *c, struct json *mount, size_t index); /*
 void oci_rule_cgroup(struct oci *c);                                          /* C1, C2 */
 void oci_rule_process(struct oci *c);                                         /* U1, L1, L2 */
 void oci_rule_runtime(struct oci *c); /* R1: what runtimes check themselves */
+
+/* ---- facts (oci_facts_mount.c), for struct oci_facts ---- */
+unsigned oci_fact_mount_flags(const char *path);
+unsigned oci_fact_locked_flags(const char *path);

@@ -127,17 +127,52 @@ static void devices(struct oci *c, const struct json *linux_)
                 path);
 }
 
-static void duplicate_namespaces(struct oci *c, const struct json *linux_)
+static bool is_namespace(const char *type)
 {
-    const char *type;
+    static const char *const types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 
-    json_foreach (it, oci_get(linux_, "namespaces"))
-        if (json_get_str(it.value, "type", &type) == 0 && strcmp(type, "user") != 0 &&
-            oci_namespace(c, type, NULL) != it.value)
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (strcmp(types[i], type) == 0)
+            return true;
+    return false;
+}
+
+static void namespaces(struct oci *c, const struct json *linux_)
+{
+    json_foreach (it, oci_get(linux_, "namespaces")) {
+        const char *type = "";
+
+        json_get_str(it.value, "type", &type);
+        if (!is_namespace(type))
+            oci_error(c, "R1", OCI_PATH(".linux.namespaces[%zu].type", it.index),
+                      "'%.32s' is no type of namespace (runc: 'namespace does not exist'): remove it", type);
+        else if (strcmp(type, "user") != 0 && oci_namespace(c, type, NULL) != it.value)
             oci_error(
                 c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
                 "a second namespace of type %.32s (runc: 'malformed spec file: duplicated ns'): remove one",
                 type);
+        else if (strcmp(type, "time") == 0)
+            oci_warning(
+                c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
+                "runc before 1.2 knows no time namespace (runc: 'namespace \"time\" does not exist'), and "
+                "crun 1.8 sets no timeOffsets");
+    }
+}
+
+/* Where a device is to go, and who may take it from where it is. */
+static void net_devices(struct oci *c, const struct json *linux_)
+{
+    if (!json_count(oci_get(linux_, "netDevices")))
+        return;
+    if (!oci_namespace(c, "network", NULL))
+        oci_error(c, "R1", ".linux.netDevices",
+                  "needs a network namespace (runc: 'unable to move network devices without a private NET "
+                  "namespace'): add one, or remove them");
+    else if (c->mode == OCI_OUTSIDE || c->facts->net == OCI_OWNER_OUTSIDE)
+        oci_warning(
+            c, "R1", ".linux.netDevices",
+            "moving a network device needs CAP_NET_ADMIN over the network namespace that it is in, which "
+            "is not owned here (runtimes that know netDevices will fail)");
 }
 
 void oci_rule_runtime(struct oci *c)
@@ -152,7 +187,8 @@ void oci_rule_runtime(struct oci *c)
     hidden_paths(c, linux_);
     sysctls(c, linux_);
     devices(c, linux_);
-    duplicate_namespaces(c, linux_);
+    namespaces(c, linux_);
+    net_devices(c, linux_);
     if (json_count(oci_get(linux_, "timeOffsets")) && !oci_namespace(c, "time", NULL))
         oci_error(c, "R1", ".linux.timeOffsets",
                   "needs a time namespace (runc: 'time namespace offsets specified, but time namespace isn't "

@@ -291,6 +291,12 @@ void oci_rule_userns(struct oci *c)
     if (c->userns_path) { /* whoever made it wrote its maps; runtimes take those of the document, if any */
         c->maps_known = !read_map(oci_get(oci_get(c->root, "linux"), "uidMappings"), &c->uids) &&
                         !read_map(oci_get(oci_get(c->root, "linux"), "gidMappings"), &c->gids);
+        if (!c->maps_known && c->opts->runtime != OCI_CRUN)
+            oci_warning(
+                c, "N2", ".linux.uidMappings",
+                "runc before 1.2 wants the maps of the user namespace that it joins, too (runc: 'User "
+                "namespaces enabled, but no uid mappings found.'): add what /proc/PID/uid_map and "
+                "gid_map of a process in it say");
         return;
     }
     if (json_count(oci_get(oci_get(c->root, "linux"), "uidMappings")))

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -55,17 +58,15 @@ int replace_open(struct replace *r, const char *path, bool must_exist, struct re
     return 0;
 }
 
-/* Is the name still the file that was opened (or still free)? */
-static int check_unchanged(const struct replace *r, struct reason *why)
+/* Is @name the file that was opened, as it was then? */
+static bool is_same(const struct replace *r, const char *name)
 {
     struct stat st;
 
-    if (fstatat(r->dir, r->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT && r->fd < 0 ? 0
-                                            : reason_set(why, -ESTALE, "'%s' was removed meanwhile", r->name);
-    if (r->fd < 0 || st.st_dev != r->st.st_dev || st.st_ino != r->st.st_ino)
-        return reason_set(why, -ESTALE, "'%s' was replaced by somebody else meanwhile", r->name);
-    return 0;
+    if (fstatat(r->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return st.st_dev == r->st.st_dev && st.st_ino == r->st.st_ino && st.st_size == r->st.st_size &&
+           st.st_mtim.tv_sec == r->st.st_mtim.tv_sec && st.st_mtim.tv_nsec == r->st.st_mtim.tv_nsec;
 }
 
 static int set_owner_and_mode(const struct replace *r, int fd)
@@ -164,7 +165,43 @@ static int copy_attributes(const struct replace *r, int fd, struct reason *why)
     return 0;
 }
 
-/* The temporary file, complete and on the disk. */
+/* ---- the new file */
+
+/* On the way from nowhere to its place. */
+struct made {
+    int fd;
+    bool named;    /* it is to be seen in the folder, as: */
+    char name[32]; /* .rootlet-0123456789abcdef */
+};
+
+/*
+ * Without a name if the file system can do that (O_TMPFILE, open(2)), so that being killed while it is filled leaves
+ * nothing behind.
+ */
+static int make_file(const struct replace *r, struct made *m, struct reason *why)
+{
+    uint64_t random;
+    char self[32];
+
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return reason_set(why, -EIO, "no random number for a temporary name");
+    snprintf(m->name, sizeof(m->name), ".rootlet-%016llx", (unsigned long long)random);
+    m->fd = openat(r->dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", m->fd);
+    if (m->fd >= 0 && access(self, F_OK) == 0)
+        return 0;
+    fd_close(&m->fd); /* without /proc it could not be given a name */
+    m->fd = openat(r->dir, m->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (m->fd < 0)
+        return reason_set(
+            why, -errno,
+            "cannot make a temporary file beside '%s', which takes a folder that is writable: %s", r->name,
+            strerror(errno));
+    m->named = true;
+    return 0;
+}
+
+/* Content and everything else, on the disk. */
 static int fill(const struct replace *r, int fd, const void *data, size_t len, struct reason *why)
 {
     int e = fd_write_all(fd, data, len);
@@ -173,41 +210,130 @@ static int fill(const struct replace *r, int fd, const void *data, size_t len, s
         return reason_set(why, e, "cannot write a new '%s': %s", r->name, strerror(-e));
     e = set_owner_and_mode(r, fd);
     if (e < 0)
-        return reason_set(why, e, "cannot give a new '%s' owner and mode of the old one: %s", r->name,
-                          strerror(-e));
+        return reason_set(why, e, "cannot give a new '%s' owner (uid %u, gid %u) and mode of the old one: %s",
+                          r->name, r->st.st_uid, r->st.st_gid, strerror(-e));
     e = copy_attributes(r, fd, why);
     if (e < 0)
         return e;
     if (fsync(fd) < 0)
         return reason_set(why, -errno, "cannot write a new '%s' to disk: %s", r->name, strerror(errno));
-    return check_unchanged(r, why);
+    return 0;
+}
+
+/* linkat(2) has this way for files without a name. */
+static int give_name(const struct replace *r, const struct made *m, const char *name)
+{
+    char self[32];
+
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", m->fd);
+    return linkat(AT_FDCWD, self, r->dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* rename(2) with flags; -EINVAL from a file system that has none, -ENOSYS from an old kernel. */
+static int rename_with(const struct replace *r, const char *from, const char *to, unsigned flags)
+{
+    return syscall(SYS_renameat2, r->dir, from, r->dir, to, flags) < 0 ? -errno : 0;
+}
+
+static int cannot_place(const struct replace *r, int e, struct reason *why)
+{
+    const char *hint = e == -EBUSY   ? " (something is mounted on it)"
+                       : e == -EPERM ? " (it is immutable, or its folder has the sticky bit)"
+                                     : "";
+
+    if (e == -ENOENT || e == -EEXIST)
+        return reason_set(why, -ESTALE, "'%s' was %s by somebody else meanwhile", r->name,
+                          e == -ENOENT ? "removed"
+                          : r->fd < 0  ? "made"
+                                       : "changed");
+    return reason_set(why, e, "cannot put a new '%s' in place: %s%s", r->name, strerror(-e), hint);
+}
+
+static int sync_folder(const struct replace *r, struct reason *why)
+{
+    if (fsync(r->dir) < 0)
+        return reason_set(why, -errno, "cannot write the folder of '%s' to disk: %s", r->name,
+                          strerror(errno));
+    return 0;
+}
+
+/* There was no such file, and whoever makes one now wins. */
+static int put_new(const struct replace *r, struct made *m, struct reason *why)
+{
+    int e = m->named ? rename_with(r, m->name, r->name, RENAME_NOREPLACE) : give_name(r, m, r->name);
+
+    if (m->named && (e == -EINVAL || e == -ENOSYS))
+        e = faccessat(r->dir, r->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -EEXIST
+                                                                       : rename_with(r, m->name, r->name, 0);
+    if (e < 0)
+        return cannot_place(r, e, why);
+    m->named = false;
+    e = sync_folder(r, why);
+    if (e < 0)
+        unlinkat(r->dir, r->name, 0);
+    return e;
+}
+
+/* Where the file system cannot exchange: what is found too late cannot be taken back. */
+static int put_blindly(const struct replace *r, struct made *m, struct reason *why)
+{
+    int e = is_same(r, r->name) ? rename_with(r, m->name, r->name, 0) : -EEXIST;
+
+    if (e < 0)
+        return cannot_place(r, e, why);
+    m->named = false;
+    return sync_folder(r, why);
+}
+
+/*
+ * Both change places in one step, so that what was there is still at hand when it turns out that it is not what was read,
+ * or that the folder cannot be written.
+ */
+static int put_over(const struct replace *r, struct made *m, struct reason *why)
+{
+    int e = m->named ? 0 : give_name(r, m, m->name);
+
+    if (e < 0)
+        return cannot_place(r, e, why);
+    m->named = true;
+    e = rename_with(r, m->name, r->name, RENAME_EXCHANGE);
+    if (e == -EINVAL || e == -ENOSYS)
+        return put_blindly(r, m, why);
+    if (e < 0)
+        return cannot_place(r, e, why);
+    e = is_same(r, m->name) ? sync_folder(r, why) : cannot_place(r, -EEXIST, why);
+    if (e == 0 && unlinkat(r->dir, m->name, 0) < 0)
+        e = reason_set(why, -errno, "cannot remove the old '%s': %s", r->name, strerror(errno));
+    if (e == 0)
+        m->named = false;
+    else if (rename_with(r, m->name, r->name, RENAME_EXCHANGE) < 0) {
+        m->named = false; /* it stays */
+        return reason_set(why, e,
+                          "'%s' is replaced, but perhaps not on the disk, and what it was is in '%s': %s",
+                          r->name, m->name, strerror(-e));
+    }
+    return e;
 }
 
 int replace_commit(struct replace *r, const void *data, size_t len, struct reason *why)
 {
-    char temp[64];
-    uint64_t random;
-    fd_auto int fd = -1;
+    struct made m = {.fd = -1};
+    sigset_t all, before;
     int e;
 
-    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-        return reason_set(why, -EIO, "no random number for a temporary name");
-    snprintf(temp, sizeof(temp), ".rootlet-%016llx", (unsigned long long)random);
-    fd = openat(r->dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return reason_set(why, -errno, "cannot make a temporary file beside '%s': %s", r->name,
-                          strerror(errno));
-    e = fill(r, fd, data, len, why);
-    if (e == 0 && renameat(r->dir, temp, r->dir, r->name) < 0)
-        e = reason_set(why, -errno, "cannot put a new '%s' in place: %s", r->name, strerror(errno));
-    if (e < 0) {
-        unlinkat(r->dir, temp, 0);
-        return e;
-    }
-    if (fsync(r->dir) < 0)
-        return reason_set(why, -errno, "'%s' is replaced, but its folder cannot be written to disk: %s",
-                          r->name, strerror(errno));
-    return 0;
+    /* Nobody's ^C leaves a temporary file. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    e = make_file(r, &m, why);
+    if (e == 0)
+        e = fill(r, m.fd, data, len, why);
+    if (e == 0)
+        e = r->fd < 0 ? put_new(r, &m, why) : put_over(r, &m, why);
+    if (m.named)
+        unlinkat(r->dir, m.name, 0);
+    fd_close(&m.fd);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return e;
 }
 
 void replace_done(struct replace *r)

@@ -4,7 +4,8 @@
  * or the new one, whole. Facts: rename(2), fsync(2), open(2), xattr(7).
  *
  *     open the folder ─▶ open the file (regular, no symlink) ─▶ the caller reads and thinks
- *     ─▶ temporary file in the same folder: content, owner, mode, attributes, fsync ─▶ rename over the file ─▶ fsync the folder
+ *     ─▶ new file without a name, of the same folder: content, owner, mode, attributes, fsync
+ *     ─▶ a name for it ─▶ the two change places ─▶ fsync the folder ─▶ remove the old one
  */
 #pragma once
 #include <stdbool.h>
@@ -32,9 +33,10 @@ int replace_open(struct replace *r, const char *path, bool must_exist, struct re
  * replace_commit - put the new content in place
  *
  * Owner, mode and extended attributes (access control lists among them) are those of the old file; where one cannot be given it is an
- * error. Of a new file the mode is 0666 less the umask. Refused (-ESTALE) when the name was given to
- * another file meanwhile. On failure nothing is left behind and the old file is as it was, except that
- * a failing fsync of the folder comes too late for that: @why says so.
+ * error. Of a new file the mode is 0666 less the umask. Refused (-ESTALE) when the file was changed meanwhile, or the name
+ * given to another one. On failure nothing is left behind and the old file is as it was; only a file system without
+ * RENAME_EXCHANGE (rename(2)) cannot take back what a failing fsync of the folder says too late. Other names of the old file
+ * (@r->st.st_nlink > 1) keep what it was. Signals wait meanwhile; being killed leaves at most a `.rootlet-*` beside the file.
  */
 int replace_commit(struct replace *r, const void *data, size_t len, struct reason *why);
 

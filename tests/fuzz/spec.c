@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The converter on any config.json, for any machine and options: the first four bytes choose those. What it writes can be
- * read, follows the schema, is not changed by converting it again, and differs from the input only where there are rules.
+ * read, is valid if the input was, is what rootless runtimes ask for, is not changed by converting it again, and differs from
+ * the input only where there are rules.
  */
 #include "core/oci.c"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "core/linediff.h"
+#include "tests/lib/ocivalid.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,6 +32,13 @@ static unsigned made_up_flags(const char *path)
     unsigned char c = (unsigned char)path[1];
 
     return c == 'x' ? OCI_FLAGS_UNKNOWN : (c & 15U) | (c & 7U) << 10; /* the latter: ST_NOATIME and so on */
+}
+
+static unsigned made_up_locks(const char *path)
+{
+    unsigned char c = (unsigned char)path[2 - (path[1] == '\0')];
+
+    return c == 'x' ? OCI_FLAGS_UNKNOWN : (c & 15U) | (c & 16U ? ST_RELATIME : 0);
 }
 
 static void choose(const uint8_t *c, struct oci_facts *f, struct oci_options *o)
@@ -52,6 +62,7 @@ static void choose(const uint8_t *c, struct oci_facts *f, struct oci_options *o)
         .ns_owner = made_up_owner,
         .is_there = made_up_file,
         .mount_flags = made_up_flags,
+        .locked_flags = made_up_locks,
         .may_create_cgroup = c[1] & 8 ? made_up_file : NULL,
     };
     for (size_t i = 0; i < RLIM_NLIMITS; i++)
@@ -160,11 +171,106 @@ static void check_untouched(const char *before, size_t before_len, const char *a
     same_but(a, x, b, y, NAMES("process", "mounts", "linux"));
     same_but(a, json_get(x, "linux"), b, json_get(y, "linux"),
              NAMES("namespaces", "uidMappings", "gidMappings", "resources", "cgroupsPath", "sysctl",
-                   "netDevices", "mountLabel"));
+                   "netDevices", "mountLabel", "intelRdt"));
     x = json_get(x, "process");
     y = json_get(y, "process");
     same_but(a, x, b, y, NAMES("user", "oomScoreAdj", "rlimits", "apparmorProfile", "selinuxLabel"));
     same_but(a, json_get(x, "user"), b, json_get(y, "user"), NAMES("additionalGids"));
+}
+
+/* ---- what every result has, whatever the input was */
+
+static enum oci_mode mode_of(const struct oci_options *o, const struct oci_facts *f)
+{
+    return o->mode != OCI_AUTO ? (enum oci_mode)o->mode : f->euid ? OCI_OUTSIDE : OCI_INSIDE;
+}
+
+static const char *text_of(const struct json *n, const char *key)
+{
+    const char *s = json_str(json_get(n, key));
+
+    return s ? s : "";
+}
+
+/* Options may be joined by commas. */
+static bool has_option(const struct json *mount, const char *name, bool prefix)
+{
+    json_foreach (it, json_get(mount, "options"))
+        for (const char *s = json_str(it.value); s && *s; s += strcspn(s, ","), s += *s == ',') {
+            size_t n = strcspn(s, ","), len = strlen(name);
+
+            if (prefix ? n > len && memcmp(s, name, len) == 0 : n == len && memcmp(s, name, n) == 0)
+                return true;
+        }
+    return false;
+}
+
+static bool maps_root(const struct json *map)
+{
+    json_foreach (it, map) {
+        uint64_t inner = 0;
+
+        json_get_uint(it.value, "containerID", 0, UINT32_MAX, &inner);
+        if (inner == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_mounts(const struct json *root, bool sysfs_refused)
+{
+    json_foreach (it, json_get(root, "mounts")) {
+        const struct json *m = it.value;
+
+        if (strcmp(text_of(m, "type"), "bind") == 0 || has_option(m, "bind", false) ||
+            has_option(m, "rbind", false))
+            assert(!has_option(m, "uid=", true) && !has_option(m, "gid=", true) &&
+                   !has_option(m, "defaults", false));
+        if (sysfs_refused && strcmp(text_of(m, "destination"), "/sys") == 0)
+            assert(strcmp(text_of(m, "type"), "sysfs") != 0);
+    }
+}
+
+static void check_rootless(const struct json *root, const struct oci_options *o, enum oci_mode mode)
+{
+    const struct json *linux_ = json_get(root, "linux"), *network = NULL;
+    struct valid_state s;
+    unsigned users = 0;
+    bool joined = false;
+
+    assert(valid_unique(&s, json_get(linux_, "namespaces"), "type", &(struct json_path)JSON_PATH_ROOT));
+    json_foreach (it, json_get(linux_, "namespaces")) {
+        if (strcmp(text_of(it.value, "type"), "network") == 0)
+            network = it.value;
+        if (strcmp(text_of(it.value, "type"), "user") != 0)
+            continue;
+        users++;
+        joined = *text_of(it.value, "path");
+    }
+    assert(mode == OCI_INSIDE ? users <= 1 : users == 1);
+    if (users && !joined)
+        assert(maps_root(json_get(linux_, "uidMappings")) && maps_root(json_get(linux_, "gidMappings")));
+    if (!users)
+        assert(!json_count(json_get(linux_, "uidMappings")) && !json_count(json_get(linux_, "gidMappings")));
+    check_mounts(root, o->sys == OCI_SYS_AUTO && mode == OCI_OUTSIDE && !network);
+    if (o->cgroup == OCI_CGROUP_NONE)
+        assert(json_type(json_get(linux_, "resources")) <= JSON_NULL &&
+               json_type(json_get(linux_, "intelRdt")) <= JSON_NULL);
+    if (o->cgroup == OCI_CGROUP_NONE && !o->cgroups_path)
+        assert(json_type(json_get(linux_, "cgroupsPath")) <= JSON_NULL);
+    assert(*text_of(json_get(root, "process"), "cwd") == '/' &&
+           json_count(json_get(json_get(root, "process"), "args")));
+}
+
+static void check_result(const char *before, size_t before_len, const char *after, size_t after_len,
+                         const struct oci_options *o, enum oci_mode mode)
+{
+    struct json_doc *a json_auto = NULL, *b json_auto = NULL;
+
+    assert(json_read(before, before_len, 1 << 20, &a, NULL) == 0 &&
+           json_read(after, after_len, 2 << 20, &b, NULL) == 0);
+    check_rootless(json_root(b), o, mode);
+    assert(oci_valid(json_root(a)) || !oci_valid(json_root(b)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -188,6 +294,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!changes)
             assert(once_len == len && memcmp(once, text, len) == 0);
         check_untouched(text, len, once, once_len);
+        check_result(text, len, once, once_len, &o, mode_of(&o, &f));
         twice = convert(once, once_len, &o, &f, &changes, &twice_len);
         assert(twice && !changes && twice_len == once_len && memcmp(once, twice, once_len) == 0);
         free(twice);

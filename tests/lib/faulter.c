@@ -87,12 +87,17 @@ static const struct call calls[] = {
     C(fchown, "EPERM"),
     C(fchownat, "EPERM", 2),
     C(fcntl, "EMFILE,EINVAL"),
+    C(fgetxattr, "EIO,ENOMEM"),
+    C(flistxattr, "EIO,ENOMEM"),
     C(flock, "ENOLCK"),
+    C(fremovexattr, "EIO,EPERM"),
     C(fsconfig, "ENOSYS,EINVAL"),
+    C(fsetxattr, "ENOSPC,EDQUOT,EPERM"),
     C(fsmount, "EPERM"),
     C(fsopen, "ENOSYS,EPERM"),
     C(fstat, "EIO"),
     C(fstatfs, "EIO"),
+    C(fsync, "EIO,ENOSPC,EDQUOT"),
     C(ftruncate, "EIO"),
     C(futex, "EINTR"),
     C(getcwd, "ENOMEM"),
@@ -146,6 +151,7 @@ static const struct call calls[] = {
     C(recvfrom, "ENOBUFS,EINTR"),
     C(recvmsg, "ENOMEM,EINTR"),
     C(renameat, "EIO,ENOSPC", 2),
+    C(renameat2, "EIO,ENOSPC,EINVAL,ENOSYS", 2),
     C(rseq, "ENOSYS"),
     C(rt_sigaction, "EINVAL"),
     C(rt_sigprocmask,
@@ -215,9 +221,9 @@ static const struct {
     {               \
 #name, name \
     }
-    E(EACCES),      E(EADDRINUSE), E(EAGAIN), E(EBUSY),    E(ECHILD),  E(ECONNREFUSED), E(EFAULT),
-    E(EINTR),       E(EINVAL),     E(EIO),    E(EMFILE),   E(ENOBUFS), E(ENOLCK),       E(ENOMEM),
-    E(ENOPROTOOPT), E(ENOSPC),     E(ENOSYS), E(ENOTCONN), E(EPERM),   E(EWOULDBLOCK),
+    E(EACCES), E(EADDRINUSE),  E(EAGAIN), E(EBUSY),  E(ECHILD),   E(ECONNREFUSED), E(EDQUOT),
+    E(EFAULT), E(EINTR),       E(EINVAL), E(EIO),    E(EMFILE),   E(ENOBUFS),      E(ENOLCK),
+    E(ENOMEM), E(ENOPROTOOPT), E(ENOSPC), E(ENOSYS), E(ENOTCONN), E(EPERM),        E(EWOULDBLOCK),
 };
 
 static const struct call *call_of(uint64_t nr)

@@ -8,6 +8,9 @@ echo "id $(id -u):$(id -g)"
 echo "uids" $(cat /proc/self/uid_map)
 [ -d /proc/1 ] && [ -e /proc/self/status ] && echo proc
 [ -d /sys/class ] && [ -d /sys/kernel ] && echo sys
+echo "owner $(stat -c %u:%g /inside)"
+[ -z "$(ls -A /sys/firmware)" ] && echo masked
+grep -q " /proc/sys ro" /proc/self/mountinfo && echo readonly
 find /sys/fs/cgroup -maxdepth 3 -type d >/tmp/dirs 2>/dev/null
 while read -r dir; do
     [ -e "$dir/cgroup.procs" ] || continue
@@ -22,7 +25,7 @@ oci_bundle() {
     local applet
     mkdir -p "$1"/rootfs/{bin,dev,etc,proc,sys,tmp}
     cp "$(command -v busybox)" "$1/rootfs/bin/busybox"
-    for applet in sh cat id find mkdir rmdir echo '['; do ln -s busybox "$1/rootfs/bin/$applet"; done
+    for applet in sh cat id find mkdir rmdir echo '[' stat ls grep; do ln -s busybox "$1/rootfs/bin/$applet"; done
     printf %s "$oci_inside" >"$1/rootfs/inside"
     chmod 755 "$1/rootfs/inside"
     chmod 1777 "$1/rootfs/tmp"

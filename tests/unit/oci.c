@@ -19,6 +19,7 @@
 #include "core/fd.h"
 #include "core/parse.h"
 #include "tap.h"
+#include "tests/lib/ocivalid.h"
 
 static const char base[] =
     "\"ociVersion\":\"1.0.2\",\"process\":{\"cwd\":\"/\",\"args\":[\"sh\"]},\"root\":{\"path\":\"rootfs\"}";
@@ -39,12 +40,23 @@ static enum oci_owner made_up_owner(const char *path)
     return path_owner;
 }
 
+static int joined_owner;
+static int made_up_joined(const char *path, const char *userns)
+{
+    (void)path;
+    (void)userns;
+    return joined_owner;
+}
+
 static bool made_up_file(const char *path)
 {
     return !missing_file || strcmp(path, missing_file) != 0;
 }
 
-/* "/locked/..." is a mount with everything forbidden; "/noatime", "/nodiratime" and "/strictatime" are what they say. */
+/*
+ * "/locked/...", "/open/..." and "/unknown/..." are mounts with everything forbidden, by locked flags, by ones that may be
+ * changed inside, and by nobody knows which; "/noatime", "/nodiratime" and "/strictatime" are what they say.
+ */
 static unsigned made_up_flags(const char *path)
 {
     if (strcmp(path, "/none") == 0)
@@ -55,8 +67,17 @@ static unsigned made_up_flags(const char *path)
         return ST_NOATIME;
     if (strcmp(path, "/nodiratime") == 0)
         return ST_RELATIME | ST_NODIRATIME;
-    return ST_RELATIME |
-           (strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC : 0);
+    return ST_RELATIME | (strncmp(path, "/locked", 7) == 0 || strncmp(path, "/open", 5) == 0 ||
+                                  strncmp(path, "/unknown", 8) == 0
+                              ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC
+                              : 0);
+}
+
+static unsigned made_up_locks(const char *path)
+{
+    return strncmp(path, "/unknown", 8) == 0  ? OCI_FLAGS_UNKNOWN
+           : strncmp(path, "/locked", 7) == 0 ? ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RELATIME
+                                              : 0;
 }
 
 static bool no_cgroup(const char *path)
@@ -148,6 +169,8 @@ static void fact(struct oci_facts *f, char *word)
         f->ipc = owner(v);
     else if (strcmp(word, "path") == 0)
         path_owner = owner(v);
+    else if (strcmp(word, "owned") == 0)
+        joined_owner = atoi(v);
     else if (strcmp(word, "controller") == 0)
         strv_add(&f->controllers, v);
     else if (strcmp(word, "oom") == 0)
@@ -216,13 +239,16 @@ static void machine_init(struct machine *m)
                   .has_mqueue = true,
                   .has_shm = true,
                   .ns_owner = made_up_owner,
+                  .owned_by = made_up_joined,
                   .is_there = made_up_file,
-                  .mount_flags = made_up_flags},
+                  .mount_flags = made_up_flags,
+                  .locked_flags = made_up_locks},
         .opts = {.oom = OCI_CLAMP},
     };
     for (size_t i = 0; i < RLIM_NLIMITS; i++)
         m->facts.limits[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
     path_owner = OCI_OWNER_UNKNOWN;
+    joined_owner = -1;
     missing_file = NULL;
 }
 
@@ -235,6 +261,8 @@ static void machine_finish(struct machine *m)
 }
 
 /* ---- cases */
+
+static unsigned valid_cases;
 
 struct test {
     struct machine m;
@@ -347,6 +375,21 @@ static void convert(const struct test *t, const char *in, char **ret_out, char *
     oci_report_done(&report);
 }
 
+/* What was valid before is valid after; there are cases about what is not valid. */
+static bool is_valid(const char *text)
+{
+    struct json_doc *doc json_auto = NULL;
+    struct json_error err;
+    const char *why;
+
+    if (json_read(text, strlen(text), 1 << 20, &doc, &err) < 0)
+        return false;
+    why = oci_valid(json_root(doc));
+    if (why)
+        diag("%s", why);
+    return !why;
+}
+
 static void run_case(const char *path, const char *name)
 {
     struct test t;
@@ -360,6 +403,8 @@ static void run_case(const char *path, const char *name)
     if (out) {
         convert(&t, out, &again, &second);
         is_str(again, out, "%s: a second conversion changes nothing", name);
+        if (is_valid(t.in))
+            valid_cases += ok(is_valid(out), "%s: the result is as valid", name);
         free(again);
         free(second);
     }
@@ -390,6 +435,7 @@ static void test_cases(void)
         free(list[i]);
     }
     free(list);
+    ok(valid_cases > 100, "%u of the cases are valid configurations", valid_cases);
 }
 
 /* ---- the schema */

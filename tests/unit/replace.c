@@ -65,6 +65,20 @@ static void test_races(void)
     is_int(replace_commit(&r, "new", 3, &why), -ESTALE, "a file replaced meanwhile is left alone");
     holds("f", "somebody else's", "it is");
     replace_done(&r);
+    if (replace_open(&r, "f", true, &why) < 0)
+        bail_out("%s", why.text);
+    if (file_write(AT_FDCWD, "f", "written by somebody else") < 0)
+        bail_out("cannot write");
+    is_int(replace_commit(&r, "new", 3, &why), -ESTALE, "a file written to meanwhile is left alone");
+    holds("f", "written by somebody else", "it is");
+    replace_done(&r);
+    if (replace_open(&r, "f", true, &why) < 0)
+        bail_out("%s", why.text);
+    unlink("f");
+    is_int(replace_commit(&r, "new", 3, &why), -ESTALE, "a file removed meanwhile is not made again");
+    ok(access("f", F_OK) < 0, "it is not");
+    replace_done(&r);
+    put("f", "old");
     unlink("h");
     if (replace_open(&r, "h", false, &why) < 0)
         bail_out("%s", why.text);
