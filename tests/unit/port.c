@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/strv.h"
 #include "core/sync.h"
 #include "net/ip.h"
 #include "net/port.h"
@@ -108,6 +109,71 @@ static void test_batch(void)
     s[1] = e[0].spec;
     ok(port_add_all(t, s, 3, e, &why) == -EADDRINUSE, "one of them conflicts");
     is_int(port_count(t), 3, "and none is added");
+    port_table_free(t);
+}
+
+/* What the table tells of its changes: a letter each. */
+static void on_change(void *arg, enum port_event event, const struct port_entry *e, const char *text)
+{
+    struct strbuf *b = arg;
+    strbuf_addf(b, "%c%u%s", "+-ifr"[event], e ? e->id : 0, text ? "!" : "");
+}
+
+static void test_changes(void)
+{
+    struct port_table *t;
+    struct port_entry e[3];
+    struct reason why = {.text = ""};
+    struct strbuf told = {0};
+    port_table_new(&t);
+    port_table_on_change(t, on_change, &told);
+    struct portspec s[3] = {spec(PORT_TCP, "127.0.0.1", 0, 80), spec(PORT_UDP, "127.0.0.1", 0, 80),
+                            spec(PORT_TCP, "127.0.0.1", 0, 80)};
+    port_add_all(t, s, 3, e, &why);
+    is_str(told.s, "+1+2+3", "a batch is told of, each of it");
+    port_remove(t, 2, &why);
+    port_remove(t, 2, &why);
+    is_str(told.s, "+1+2+3-2", "what is removed is told of, once");
+    int foreign = local_socket(SOCK_STREAM, 0, false);
+    s[2] = spec(PORT_TCP, "127.0.0.1", port_of(foreign), 80);
+    ok(port_add_all(t, s, 3, e, &why) == -EADDRINUSE && strstr(why.text, "another program"),
+       "a batch whose last port is taken");
+    is_int(port_count(t), 2, "adds nothing");
+    s[2] = spec(PORT_TCP, "127.0.0.1", 0, 80);
+    s[0] = s[1] = spec(PORT_TCP, "127.0.0.1", e[0].spec.parent_port, 80);
+    port_remove(t, 1, &why);
+    ok(port_add_all(t, s, 2, e, &why) == -EADDRINUSE && strstr(why.text, "twice in one request"),
+       "a batch with a port twice: so it says");
+    is_str(told.s, "+1+2+3-2-1", "what fails is not told of");
+    int fd = local_socket(SOCK_STREAM, s[0].parent_port, true);
+    is_int(fd, -ECONNREFUSED, "and nothing of it listens");
+    is_int(port_add_all(t, s, 1, e, &why), 0, "alone it can be published");
+    is_int(e[0].id, 4, "with the next id: those that failed took none");
+    fd_close(&foreign);
+    ok(!port_table_interrupted(t), "a table that never had a portd has not lost one");
+    port_table_free(t);
+    strbuf_done(&told);
+}
+
+/* A batch has one port given and many chosen: none of these may take the given one, wherever it stands. */
+static void test_chosen(void)
+{
+    struct port_table *t;
+    struct reason why = {.text = ""};
+    enum { N = 64 };
+    struct portspec s[N];
+    int fd = local_socket(SOCK_STREAM, 0, false);
+    uint16_t given = port_of(fd);
+    fd_close(&fd);
+    port_table_new(&t);
+    for (size_t i = 0; i < N; i++)
+        s[i] = spec(PORT_TCP, "127.0.0.1", i == N - 1 ? given : 0, 80);
+    is_int(port_add_all(t, s, N, NULL, &why), 0, "63 chosen ports and a given one");
+    size_t same = 0;
+    for (size_t i = 0; i < N; i++)
+        for (size_t k = 0; k < i; k++)
+            same += port_get(t, i)->spec.parent_port == port_get(t, k)->spec.parent_port;
+    is_int((long long)same, 0, "are all different");
     port_table_free(t);
 }
 
@@ -291,6 +357,8 @@ int main(void)
 {
     test_conflicts();
     test_batch();
+    test_changes();
+    test_chosen();
     test_families();
     test_privileged();
     test_portd();
