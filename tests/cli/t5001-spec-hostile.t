@@ -101,6 +101,7 @@ run rootlet spec --map=self fine.json
 status_is 0 '128 levels'
 
 # --- much of it: at most 16 MiB, with 512 MiB of memory; the time is a protection only
+LIMIT=120
 run python3 "$TOP/tests/lib/spec-large.py" "$ROOTLET" $dir/large.json
 status_is 0 'large inputs of all kinds end as they should'
 out_like '^open 3 .*levels deep at byte 128' '16 MiB of brackets at the 129th'
