@@ -3,13 +3,19 @@
  * dockerproxy: what dockerd (before version 28) starts in rootless mode for each published port and address, under the
  * name rootlesskit-docker-proxy, with the options of its own docker-proxy and a pipe as descriptor 3.
  *
- *     dockerd             dockerproxy                             docker-proxy
- *     start ────────────▶ POST to api.sock: open on the host
- *                         start ────────────────────────────────▶ listen on the loopback address inside, dial the container
- *     "0\n" or "1\nWHY" ◀─────────────────────────────────────── (descriptor 3)
- *     SIGINT ───────────▶ SIGKILL ──────────────────────────────▶ the end
- *                         DELETE to api.sock: close on the host
- *     ◀────────────────── exit status 0
+ *     dockerd             dockerproxy           keeper                  docker-proxy
+ *     start ────────────▶ fork ───────────────▶ POST to api.sock: carry what comes to the host to the container
+ *                                               start ────────────────▶ listen on the loopback address inside, dial the container
+ *     "0\n" or "1\nWHY" ◀─────────────────────────────────────────────── (descriptor 3)
+ *     SIGINT ───────────▶ close the pair ─────▶ SIGKILL ──────────────▶ the end
+ *                                               DELETE to api.sock: close on the host
+ *     ◀────────────────── exit status 0 ◀────── exit status 0
+ *
+ * The container's own address is what is published: so its server sees the clients' (net/transparent.h), which it could not
+ * behind docker-proxy. That one serves who is inside, at a loopback address.
+ *
+ * The keeper is there for the case that this process is killed: the pair's end tells it. If it is killed itself, the port is
+ * taken back here.
  *
  * dockerd has SIGTERM sent when it dies, which means the same here.
  *
@@ -20,10 +26,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +55,7 @@ struct options {
     bool help, version, debug;
     const char *proto, *host_ip, *container_ip;
     uint32_t host_port, container_port;
+    char *name; /* argv[0] */
 };
 #define AT(field) offsetof(struct options, field)
 
@@ -61,6 +71,13 @@ static const struct opt table[] = {
     {"help", 'h', OPT_FLAG, AT(help), .help = "show this help"},
     {"version", 'v', OPT_FLAG, AT(version), .help = "show the version"},
     {0},
+};
+
+/* What dockerd wants. */
+struct mapping {
+    char socket[PATH_MAX];
+    struct portspec spec;
+    bool v6;
 };
 
 /* ---- the API ---- */
@@ -191,23 +208,85 @@ static pid_t start_proxy(const struct proxy_words *words, int report_fd, const s
     return pid;
 }
 
-/* Until dockerd says that the port is to be closed, or docker-proxy ends, which is an error. */
-static int wait_for_end(pid_t proxy, const sigset_t *set)
+/* ---- the keeper ---- */
+
+/* Until @front (the other end of the pair) is closed, or docker-proxy ends, which is an error. */
+static int wait_for_end(pid_t proxy, int front)
 {
-    for (;;) {
-        int status, sig = sigwaitinfo(set, NULL);
-        if (sig == SIGCHLD) {
-            if (waitpid(proxy, &status, WNOHANG) != proxy)
-                continue;
-            log_error("docker-proxy has ended (status %d)", proc_exit_code(status, EXIT_SHELL));
-            return 1;
-        }
-        if (sig < 0)
-            continue;
-        kill(proxy, SIGKILL);
-        waitpid(proxy, &status, 0);
-        return 0;
+    int status;
+    fd_auto int pidfd = pidfd_open_(proxy);
+    struct pollfd p[] = {{.fd = front, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
+    int r;
+    do
+        r = poll(p, array_size(p), -1);
+    while (r < 0 && errno == EINTR);
+    if (pidfd >= 0 && p[1].revents && waitpid(proxy, &status, 0) == proxy) {
+        log_error("docker-proxy has ended (status %d)", proc_exit_code(status, EXIT_SHELL));
+        return 1;
     }
+    kill(proxy, SIGKILL);
+    waitpid(proxy, &status, 0);
+    return r < 0 || pidfd < 0;
+}
+
+/* The port is open on the host: open it inside, until the end. */
+static int serve(const struct options *o, bool v6, int report_fd, int front, const sigset_t *before)
+{
+    struct proxy_words words;
+    make_words(o, v6 ? "::1" : "127.0.0.1", &words);
+    pid_t proxy = start_proxy(&words, report_fd, before);
+    if (proxy < 0) {
+        log_errno(errno, "cannot start docker-proxy");
+        report(report_fd, "cannot start docker-proxy");
+        return 1;
+    }
+    close(report_fd); /* so that dockerd sees its end when docker-proxy dies without a word */
+    return wait_for_end(proxy, front);
+}
+
+static int fail(int report_fd, const struct reason *why)
+{
+    log_error("%s", why->text);
+    report(report_fd, why->text);
+    return 1;
+}
+
+static int keep(const struct options *o, const struct mapping *q, int report_fd, int front,
+                const sigset_t *before)
+{
+    struct reason why = {.text = ""};
+    uint32_t id = 0;
+    /* A signal for the group, or for all of that name, is not for this one. */
+    setsid();
+    prctl(PR_SET_NAME, "docker-port");
+    memset(o->name, 0, strlen(o->name));
+    int r = publish(q->socket, &q->spec, &id, &why);
+    if (r < 0)
+        return fail(report_fd, &why);
+    int code = write(front, &id, sizeof(id)) != sizeof(id); /* nobody there any more: nothing to serve */
+    if (code == 0)
+        code = serve(o, q->v6, report_fd, front, before);
+    return unpublish(q->socket, id) < 0 ? 1 : code;
+}
+
+/* Waits for the keeper's end, and brings it about when a signal of @set says so. Exit status. */
+static int wait_for_keeper(pid_t keeper, int *pair, const struct mapping *q, const sigset_t *set)
+{
+    uint32_t id = 0;
+    int status = 0;
+    for (;;) {
+        int sig = sigwaitinfo(set, NULL);
+        if (sig == SIGCHLD && waitpid(keeper, &status, WNOHANG) == keeper)
+            break;
+        if (sig > 0 && sig != SIGCHLD)
+            shutdown(*pair, SHUT_WR);
+    }
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    log_error("the process that keeps the port open was killed (signal %d)", WTERMSIG(status));
+    if (recv(*pair, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id))
+        unpublish(q->socket, id);
+    return 1;
 }
 
 /* ---- the applet ---- */
@@ -216,20 +295,20 @@ static int make_spec(const struct options *o, struct portspec *ret, bool *ret_v6
 {
     union sockaddr_ip a;
     char proto[16];
-    struct portspec s = {.parent_port = (uint16_t)o->host_port, .child_port = (uint16_t)o->host_port};
+    struct portspec s = {.parent_port = (uint16_t)o->host_port, .child_port = (uint16_t)o->container_port};
     if (!o->host_ip || ip_parse(o->host_ip, 0, &a) < 0)
         return reason_set(why, -EINVAL, "--host-ip: '%s' is no address", o->host_ip ? o->host_ip : "");
+    *ret_v6 = a.sa.sa_family == AF_INET6;
     if (!o->container_ip || ip_parse(o->container_ip, 0, &a) < 0)
         return reason_set(why, -EINVAL, "--container-ip: '%s' is no address",
                           o->container_ip ? o->container_ip : "");
     if (o->host_port == 0 || o->container_port == 0)
         return reason_set(why, -EINVAL, "--host-port and --container-port must be given");
-    ip_parse(o->host_ip, 0, &a);
-    *ret_v6 = a.sa.sa_family == AF_INET6;
     /* Of one family: dockerd starts one of us for each. */
     bool plain = !strchr(o->proto, '4') && !strchr(o->proto, '6');
     (void)snprintf(proto, sizeof(proto), "%s%s", o->proto, plain ? (*ret_v6 ? "6" : "4") : "");
     (void)snprintf(s.parent_ip, sizeof(s.parent_ip), "%s", o->host_ip);
+    (void)snprintf(s.child_ip, sizeof(s.child_ip), "%s", o->container_ip);
     int r = port_proto_parse(proto, &s.proto, why);
     if (r == 0)
         r = portspec_check(&s, why);
@@ -249,36 +328,29 @@ static int find_socket(char socket[static PATH_MAX], struct reason *why)
     return 0;
 }
 
-/* The port is open on the host: open it inside, until the end. */
-static int serve(const struct options *o, bool v6, int report_fd, const sigset_t *set, const sigset_t *before)
+/* From here on there are two. */
+static int publish_and_wait(const struct options *o, const struct mapping *q, int report_fd,
+                            const sigset_t *set, const sigset_t *before)
 {
-    struct proxy_words words;
-    make_words(o, v6 ? "::1" : "127.0.0.1", &words);
-    pid_t proxy = start_proxy(&words, report_fd, before);
-    if (proxy < 0) {
-        log_errno(errno, "cannot start docker-proxy");
-        report(report_fd, "cannot start docker-proxy");
-        return 1;
-    }
-    close(report_fd); /* so that dockerd sees its end when docker-proxy dies without a word */
-    return wait_for_end(proxy, set);
-}
-
-static int fail(int report_fd, const struct reason *why)
-{
-    log_error("%s", why->text);
-    report(report_fd, why->text);
-    return 1;
+    int pair[2];
+    struct reason why;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return fail(report_fd, (reason_set(&why, -errno, "cannot make a socket: %s", strerror(errno)), &why));
+    pid_t keeper = fork();
+    if (keeper < 0)
+        return fail(report_fd, (reason_set(&why, -errno, "cannot fork: %s", strerror(errno)), &why));
+    close(pair[keeper == 0 ? 0 : 1]);
+    if (keeper == 0)
+        _exit(keep(o, q, report_fd, pair[1], before));
+    close(report_fd);
+    return wait_for_keeper(keeper, &pair[0], q, set);
 }
 
 static int dockerproxy(const struct options *o, int report_fd)
 {
-    char socket[PATH_MAX];
     struct reason why = {.text = ""};
-    struct portspec spec = {.proto = PORT_TCP};
+    struct mapping q = {.spec = {.proto = PORT_TCP}};
     enum support support = SUPPORT_NONE;
-    uint32_t id = 0;
-    bool v6 = false;
     sigset_t set, blocked, before;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
@@ -288,27 +360,24 @@ static int dockerproxy(const struct options *o, int report_fd)
     blocked = set;
     sigaddset(&blocked, SIGPIPE); /* dockerd's end, before which the port is still to be taken back */
     sigprocmask(SIG_BLOCK, &blocked, &before);
-    int r = find_socket(socket, &why);
+    int r = find_socket(q.socket, &why);
     if (r == 0)
-        r = make_spec(o, &spec, &v6, &why);
+        r = make_spec(o, &q.spec, &q.v6, &why);
     if (r == 0)
-        r = find_support(socket, port_proto_names[spec.proto], &support, &why);
-    if (r == 0 && support == SUPPORT_NONE) {
+        r = find_support(q.socket, port_proto_names[q.spec.proto], &support, &why);
+    if (r < 0)
+        return fail(report_fd, &why);
+    if (support == SUPPORT_NONE) {
         struct proxy_words words;
         make_words(o, o->host_ip, &words);
         become_proxy(&words, report_fd, &before);
     }
-    if (r == 0 && support == SUPPORT_OTHERS) {
+    if (support == SUPPORT_OTHERS) {
         log_warn("port %u is not published on '%s': the instance's port driver does not do %s", o->host_port,
-                 o->host_ip, port_proto_names[spec.proto]);
+                 o->host_ip, port_proto_names[q.spec.proto]);
         return dprintf(report_fd, "0\n") < 0;
     }
-    if (r == 0)
-        r = publish(socket, &spec, &id, &why);
-    if (r < 0)
-        return fail(report_fd, &why);
-    int code = serve(o, v6, report_fd, &set, &before);
-    return unpublish(socket, id) < 0 ? 1 : code;
+    return publish_and_wait(o, &q, report_fd, &set, &before);
 }
 
 static int usage(void)
@@ -325,7 +394,7 @@ static int usage(void)
 
 static int dockerproxy_main(int argc, char **argv)
 {
-    struct options o = {.proto = "tcp"};
+    struct options o = {.proto = "tcp", .name = argv[0]};
     int first;
     bool reported = fd_set_cloexec(REPORT_FD, true) == 0; /* before anything else opens a descriptor */
     if (opt_parse(table, &o, argc, argv, 0, &first) < 0)

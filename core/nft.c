@@ -307,6 +307,15 @@ void nft_keep_source(struct nl_buf *b, enum nf_family family)
     end(b, e);
 }
 
+void nft_source_port(struct nl_buf *b)
+{
+    struct expression e = expression(b, "nat");
+    put_be32(b, NFTA_NAT_TYPE, NFT_NAT_SNAT);
+    put_be32(b, NFTA_NAT_FAMILY, NF_FAMILY_INET);
+    put_be32(b, NFTA_NAT_REG_PROTO_MIN, REGISTER);
+    end(b, e);
+}
+
 bool nft_has_target(int nl, const char *name, uint32_t revision)
 {
     struct nl_buf b;

@@ -71,6 +71,8 @@ void nft_redirect(struct nl_buf *b, uint16_t port);
 /* nft_dnat - to @addr and @port (host order); @family: not INET. nft_keep_source: what comes later must not change it. */
 void nft_dnat(struct nl_buf *b, enum nf_family family, const void *addr, uint16_t port);
 void nft_keep_source(struct nl_buf *b, enum nf_family family);
+/* nft_source_port - the connection's source port becomes what is loaded (network order). Only in a nat chain of an INET table. */
+void nft_source_port(struct nl_buf *b);
 
 /* nft_has_target - can the x_tables target @name of this revision be used in a rule? Asks the kernel, which may load a module. */
 bool nft_has_target(int nl, const char *name, uint32_t revision);

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -178,78 +177,6 @@ int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway
     if (src)
         nl_put(&b, RTA_PREFSRC, src, addr_size(family));
     return nl_talk(nl, &b, NULL, NULL, why);
-}
-
-int rtnl_route_local(int nl, unsigned ifindex, int family, uint32_t table, struct reason *why)
-{
-    struct nl_buf b;
-    const struct rtmsg info = {
-        .rtm_family = (uint8_t)family,
-        .rtm_table = RT_TABLE_UNSPEC, /* the attribute below has room for more than eight bits */
-        .rtm_protocol = RTPROT_STATIC,
-        .rtm_scope = RT_SCOPE_HOST,
-        .rtm_type = RTN_LOCAL,
-    };
-    nl_init(&b);
-    nl_begin(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
-    nl_put_u32(&b, RTA_TABLE, table);
-    nl_put_u32(&b, RTA_OIF, ifindex);
-    return nl_talk(nl, &b, NULL, NULL, why);
-}
-
-int rtnl_rule_mark(int nl, int family, uint32_t mark, uint32_t table, uint32_t priority, struct reason *why)
-{
-    struct nl_buf b;
-    const struct fib_rule_hdr info = {
-        .family = (uint8_t)family, .table = RT_TABLE_UNSPEC, .action = FR_ACT_TO_TBL};
-    nl_init(&b);
-    nl_begin(&b, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
-    nl_put_u32(&b, FRA_PRIORITY, priority);
-    nl_put_u32(&b, FRA_FWMARK, mark);
-    nl_put_u32(&b, FRA_FWMASK, UINT32_MAX);
-    nl_put_u32(&b, FRA_TABLE, table);
-    int r = nl_talk(nl, &b, NULL, NULL, why);
-    return r == -EEXIST ? 0 : r;
-}
-
-int rtnl_route_client(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src,
-                      uint32_t table, struct reason *why)
-{
-    struct nl_buf b;
-    const struct rtmsg info = {
-        .rtm_family = (uint8_t)family,
-        .rtm_dst_len = (uint8_t)(addr_size(family) * 8),
-        .rtm_table = RT_TABLE_UNSPEC,
-        .rtm_protocol = RTPROT_STATIC,
-        .rtm_scope = RT_SCOPE_HOST,
-        .rtm_type = RTN_LOCAL,
-    };
-    nl_init(&b);
-    nl_begin(&b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &info,
-             sizeof(info));
-    nl_put(&b, RTA_DST, addr, addr_size(family));
-    nl_put_u32(&b, RTA_TABLE, table);
-    nl_put_u32(&b, RTA_OIF, ifindex);
-    if (src)
-        nl_put(&b, RTA_PREFSRC, src, addr_size(family));
-    return nl_talk(nl, &b, NULL, NULL, why);
-}
-
-int rtnl_rule_udp(int nl, bool add, int family, uint16_t sport, uint32_t table, uint32_t priority,
-                  struct reason *why)
-{
-    struct nl_buf b;
-    const struct fib_rule_hdr info = {
-        .family = (uint8_t)family, .table = RT_TABLE_UNSPEC, .action = FR_ACT_TO_TBL};
-    const struct fib_rule_port_range from = {.start = sport, .end = sport};
-    nl_init(&b);
-    nl_begin(&b, add ? RTM_NEWRULE : RTM_DELRULE, add ? NLM_F_CREATE | NLM_F_EXCL : 0, &info, sizeof(info));
-    nl_put_u32(&b, FRA_PRIORITY, priority);
-    nl_put_u8(&b, FRA_IP_PROTO, IPPROTO_UDP);
-    nl_put(&b, FRA_SPORT_RANGE, &from, sizeof(from));
-    nl_put_u32(&b, FRA_TABLE, table);
-    int r = nl_talk(nl, &b, NULL, NULL, why);
-    return add && r == -EEXIST ? 0 : r;
 }
 
 struct addr_query {

@@ -52,19 +52,3 @@ int rtnl_route_default(int nl, unsigned ifindex, int family, const void *gateway
 
 /* rtnl_addr_find - the first global address of a family on the host, or on @ifindex when it is not 0. -ENOENT: none. @ret: in_addr or in6_addr. */
 int rtnl_addr_find(int nl, unsigned ifindex, int family, void *ret);
-
-/* rtnl_route_local - everything of a family is local (delivered on @ifindex), in routing table @table only. There already: fine. */
-int rtnl_route_local(int nl, unsigned ifindex, int family, uint32_t table, struct reason *why);
-/* rtnl_rule_mark - packets with fwmark @mark are routed by @table first; @priority as of ip-rule(8). There already: fine. */
-int rtnl_rule_mark(int nl, int family, uint32_t mark, uint32_t table, uint32_t priority, struct reason *why);
-
-/**
- * rtnl_route_client - @addr is local (delivered on @ifindex), in routing table @table only
- * @add: else take the route away again
- * @src: what this host's answers to @addr come from when their sender has no address; for removal it may be NULL
- */
-int rtnl_route_client(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src,
-                      uint32_t table, struct reason *why);
-/* rtnl_rule_udp - UDP packets from port @sport are routed by @table first (Linux 4.17, FRA_SPORT_RANGE of linux/fib_rules.h). @add: else take it away. There already: fine. */
-int rtnl_rule_udp(int nl, bool add, int family, uint16_t sport, uint32_t table, uint32_t priority,
-                  struct reason *why);

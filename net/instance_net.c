@@ -170,7 +170,6 @@ static int start_portd(struct instance *in)
     c->netns_fd = in->netns_fd;
     c->source_ip_transparent = in->cfg->source_ip_transparent;
     c->workers = in->cfg->port_workers;
-    c->follow_redirects = instance_dials_link(in->cfg);
     in->portd = (struct service){
         .name = "portd",
         .serve = serve_portd,

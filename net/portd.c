@@ -30,6 +30,7 @@
 #include "core/fd.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/netlink.h"
 #include "core/ns.h"
 #include "core/parse.h"
 #include "core/sandbox.h"
@@ -53,6 +54,7 @@ struct portd {
     struct watch sync;
     struct tcp_ports *tcp;
     struct udp_ports *udp;
+    struct transparent can;
     struct udp_source *source; /* NULL: not asked for */
     _Atomic uint32_t said;     /* if there is nobody to share that with */
 };
@@ -112,6 +114,8 @@ int portd_filter(bool manager)
         __NR_rt_sigaction,
         __NR_rt_sigprocmask,
         __NR_restart_syscall,
+        __NR_pread64, /* these two: net/claim.h, at the end */
+        __NR_flock,
         __NR_getpid,
         __NR_gettid,
         __NR_tgkill,
@@ -272,7 +276,7 @@ static int make_tcp(struct portd *p, const struct portd_worker *w, size_t connec
         return r;
     tcp_ports_on_full(p->tcp, warn_of_limit, p);
     if (w->can)
-        tcp_ports_keep_source(p->tcp, w->can, warn_of_source, p);
+        tcp_ports_keep_source(p->tcp, &p->can, warn_of_source, p);
     return w->share ? tcp_ports_share(p->tcp, w->share) : 0;
 }
 
@@ -280,7 +284,7 @@ static int make_udp(struct portd *p, const struct portd_worker *w, size_t flows)
 {
     int r = udp_ports_new(p->l, flows, &p->udp);
     if (r == 0 && w->can)
-        r = udp_source_new(w->can, &p->source);
+        r = udp_source_new(&p->can, &p->source);
     if (r == 0 && w->can)
         udp_ports_keep_source(p->udp, p->source, warn_of_source, p);
     return r;
@@ -295,8 +299,12 @@ static int make_engines(struct portd *p, const struct portd_worker *w, int sync_
     if (r == 0)
         r = loop_new(&p->l);
     p->share = w->share;
+    if (r == 0 && w->can) {
+        p->can = *w->can;
+        r = p->can.nl = nl_open(NETLINK_ROUTE);
+    }
     p->sync = (struct watch){.fd = sync_fd, .events = EPOLLIN, .fn = on_sync, .what = "supervisor"};
-    if (r == 0)
+    if (r >= 0)
         r = make_tcp(p, w, connections);
     if (r == 0 && udp)
         r = make_udp(p, w, flows);
@@ -317,7 +325,7 @@ int portd_failed(int sync_fd, int err)
 
 int portd_work(const struct portd_worker *w, int sync_fd)
 {
-    struct portd p = {.l = NULL};
+    struct portd p = {.can.nl = -1};
     int r = make_engines(&p, w, sync_fd);
     if (r < 0) {
         portd_failed(sync_fd, r);
@@ -335,15 +343,28 @@ int portd_work(const struct portd_worker *w, int sync_fd)
     tcp_ports_free(p.tcp);
     udp_ports_free(p.udp);
     udp_source_free(p.source);
+    fd_close(&p.can.nl);
     loop_free(p.l);
     return r < 0 ? 1 : 0;
 }
 
-static int prepare(const struct portd_config *c, struct transparent *ret_can)
+/* What this namespace is not made for is no failure: there are local addresses. */
+static void prepare_source(struct claim **ret_claim, struct transparent *ret_can)
+{
+    struct reason why = {.text = ""};
+    *ret_can = (struct transparent){.nl = -1};
+    int r = claim_new(ret_claim, &why);
+    if (r < 0)
+        ret_can->why = why;
+    else
+        transparent_setup(*ret_claim, ret_can);
+}
+
+static int prepare(const struct portd_config *c, struct claim **ret_claim, struct transparent *ret_can)
 {
     int r = join(c);
     if (r == 0 && c->source_ip_transparent)
-        transparent_setup(c->follow_redirects, ret_can);
+        prepare_source(ret_claim, ret_can);
     if (r == 0)
         r = empty_root(c);
     return r == 0 ? give_up(c) : r;
@@ -352,11 +373,15 @@ static int prepare(const struct portd_config *c, struct transparent *ret_can)
 int portd_serve(const struct portd_config *c)
 {
     struct transparent can;
+    struct claim *claim = NULL;
     struct portd_worker w = {.config = c, .can = c->source_ip_transparent ? &can : NULL};
-    int r = prepare(c, &can);
+    int r = prepare(c, &claim, &can);
     if (r < 0)
-        return portd_failed(c->sync_fd, r);
-    return c->workers > 1 ? portd_manage(&w, c->sync_fd) : portd_work(&w, c->sync_fd);
+        r = portd_failed(c->sync_fd, r);
+    else
+        r = c->workers > 1 ? portd_manage(&w, c->sync_fd) : portd_work(&w, c->sync_fd);
+    claim_free(claim);
+    return r;
 }
 
 int portd_workers_parse(const char *text, unsigned *ret)

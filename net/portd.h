@@ -10,8 +10,6 @@ struct portd_config {
     int userns_fd; /* the child's; joined first, closed then; -1: stay */
     int netns_fd;  /* the child's; joined, closed then; -1: stay */
     bool source_ip_transparent;
-    bool
-        follow_redirects; /* source addresses also at an address of the child that is redirected to a container */
     unsigned
         workers; /* 1: this process does everything; more, at most PORTD_WORKERS_MAX: see net/portd_manager.h */
     bool sandbox, seccomp;

@@ -11,6 +11,7 @@
  *        ▼                                                            │ writable, no error
  *     DIALLING: upstream is watched for its outcome, the client for its going away
  *        │ refused: next target, if there is one and no address was asked for
+ *        │ no answer to the client's address for SILENCE_NS: the same target again, from a local address
  *        ▼ else
  *     client reset
  *
@@ -40,9 +41,17 @@
 #include "net/ip.h"
 #include "net/relay.h"
 
-enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3 };
+enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3, MUTE_MAX = 8 };
 enum { KEEP_IDLE = 60, KEEP_INTERVAL = 20, KEEP_PROBES = 6 }; /* seconds, seconds, number */
 static const uint64_t RETRY_NS = 200 * 1000000ull;
+static const uint64_t SILENCE_NS = 3500 * 1000000ull; /* a lost SYN is sent again after 1 and 3 s (RFC 6298); a new bridge needs 2 s for IPv6 (RFC 4862) */
+static const uint64_t MUTE_NS = 60 * 1000000000ull;
+
+/* A target from which nothing comes back to clients' addresses, but to local ones: not tried for a while. */
+struct mute {
+    union sockaddr_ip addr;
+    uint64_t until; /* ns */
+};
 
 struct targets {
     union sockaddr_ip addr[TARGETS_MAX];
@@ -55,7 +64,7 @@ struct tcp_port {
     struct tcp_ports *t;
     struct tcp_port *next;
     uint32_t id;
-    bool any_loopback; /* the target is "this netns", without an address */
+    bool any_address; /* the target is "this netns" */
     struct targets targets;
 };
 
@@ -66,13 +75,15 @@ struct dialling {
     struct targets targets;
     unsigned at;      /* the target being tried */
     bool keep_source; /* false after it failed for this client */
+    uint64_t until;   /* ns; dialled from the client's address: when that is given up; 0: it is not */
+    bool gave_up;     /* since then dialled from a local one */
     union sockaddr_ip peer;
 };
 
 /* What one worker tells another about a client that it hands over. */
 struct handed {
     struct targets targets;
-    bool any_loopback;
+    bool any_address;
     union sockaddr_ip peer;
 };
 
@@ -90,6 +101,9 @@ struct tcp_ports {
     void (*on_full)(const char *text, void *arg);
     void *on_full_arg;
     bool keep_source, warned;
+    struct timer silence;
+    struct mute mute[MUTE_MAX];
+    unsigned next_mute;
     struct transparent can;
     void (*warn)(const char *text, void *arg);
     void *warn_arg;
@@ -205,7 +219,7 @@ static void keep_alive(int fd)
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
 }
 
-/* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. Loopback addresses are redirected by nobody. */
+/* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
 static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from,
                       int *ret_fd)
 {
@@ -218,7 +232,7 @@ static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, co
         keep_alive(fd);
     if (from) /* a connection of that port that has ended must not be in the way */
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int r = from ? transparent_bind(fd, from, t->can.followed && !ip_is_loopback(to)) : 0;
+    int r = from ? transparent_bind(&t->can, fd, from) : 0;
     if (r < 0)
         return r;
     r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
@@ -231,22 +245,41 @@ static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, co
     return r;
 }
 
-/* A loopback client is a loopback client inside as well: nothing is lost. */
+static struct mute *find_mute(struct tcp_ports *t, const union sockaddr_ip *to)
+{
+    for (unsigned i = 0; i < MUTE_MAX; i++)
+        if (ip_same_addr(&t->mute[i].addr, to) && ip_port(&t->mute[i].addr) == ip_port(to))
+            return &t->mute[i];
+    return NULL;
+}
+
+static void set_mute(struct tcp_ports *t, const union sockaddr_ip *to)
+{
+    struct mute *m = find_mute(t, to);
+    if (!m)
+        m = &t->mute[t->next_mute++ % MUTE_MAX];
+    *m = (struct mute){*to, now_ns() + MUTE_NS};
+}
+
 static bool may_keep_source(const struct dialling *d)
 {
     const union sockaddr_ip *to = &d->targets.addr[d->at];
-    if (!d->keep_source || ip_is_loopback(&d->peer) || !d->targets.local[d->at] ||
-        d->peer.sa.sa_family != to->sa.sa_family)
+    const struct reason *why = NULL;
+    if (!d->keep_source)
         return false;
-    if (to->sa.sa_family == AF_INET ? d->t->can.v4 : d->t->can.v6)
-        return true;
-    warn_once(d->t, d->t->can.why.text);
-    return false;
+    const struct mute *m = find_mute(d->t, to);
+    if (m && now_ns() < m->until)
+        return false;
+    bool yes = transparent_way(&d->t->can, &d->peer, to, d->targets.local[d->at], &why) != TRANSPARENT_NO;
+    if (why)
+        warn_once(d->t, why->text);
+    return yes;
 }
 
 static int dial_target(struct dialling *d, int *ret_fd)
 {
     const union sockaddr_ip *to = &d->targets.addr[d->at];
+    d->until = 0;
     if (may_keep_source(d)) {
         union sockaddr_ip from = d->peer;
         int r = connect_to(d->t, to, &from, ret_fd);
@@ -255,6 +288,8 @@ static int dial_target(struct dialling *d, int *ret_fd)
             ip_set_port(&from, 0);
             r = connect_to(d->t, to, &from, ret_fd);
         }
+        if (r == -EINPROGRESS)
+            d->until = now_ns() + SILENCE_NS;
         if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED)
             return r;
         d->keep_source = false;
@@ -310,41 +345,84 @@ static void to_relay(struct tcp_ports *t, int *client, int *up)
 
 static void wait_for(struct dialling *d, int fd);
 
-static void on_up(struct loop *l, struct watch *w, uint32_t events)
+static void connected(struct dialling *d, int *up)
 {
-    (void)events;
-    struct dialling *d = container_of(w, struct dialling, up);
+    if (d->gave_up)
+        set_mute(d->t, &d->targets.addr[d->at]);
+    loop_del(d->t->l, &d->client);
+    to_relay(d->t, &d->client.fd, up);
+}
+
+/* Dial on, from the target d->at. */
+static void dial_on(struct dialling *d)
+{
     struct tcp_ports *t = d->t;
-    int err = 0, fd = -1;
-    socklen_t len = sizeof(err);
-    if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-        err = errno;
-    loop_del(l, &d->up);
-    if (err == 0) {
-        loop_del(l, &d->client);
-        to_relay(t, &d->client.fd, &d->up.fd);
-        forget(d);
-        return;
-    }
-    log_debug("ports: target %u: %s", d->at, strerror(err));
-    fd_close(&d->up.fd);
-    if (err != ECONNREFUSED && may_keep_source(d)) {
-        d->keep_source = false; /* the way back is missing: the same target again, from here */
-        warn_once(t, strerror(err));
-    } else {
-        d->at++;
-    }
+    int fd = -1;
     int r = dial(d, &fd);
     if (r == -EINPROGRESS) {
         wait_for(d, fd);
         return;
     }
-    if (r == 0) {
-        loop_del(l, &d->client);
-        to_relay(t, &d->client.fd, &fd);
-    }
+    if (r == 0)
+        connected(d, &fd);
     forget(d);
     resume_all(t);
+}
+
+static void stop_dialling(struct dialling *d)
+{
+    loop_del(d->t->l, &d->up);
+    fd_close(&d->up.fd);
+}
+
+static void on_up(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct dialling *d = container_of(w, struct dialling, up);
+    struct tcp_ports *t = d->t;
+    int err = 0;
+    socklen_t len = sizeof(err);
+    if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        err = errno;
+    if (err == 0) {
+        loop_del(l, &d->up);
+        connected(d, &d->up.fd);
+        forget(d);
+        return;
+    }
+    log_debug("ports: target %u: %s", d->at, strerror(err));
+    stop_dialling(d);
+    if (err != ECONNREFUSED && d->until) {
+        d->keep_source = false; /* the way back is missing: the same target again, from here */
+        warn_once(t, strerror(err));
+    } else {
+        d->at++;
+        d->gave_up = false;
+    }
+    dial_on(d);
+}
+
+/* Targets that answer a local address, perhaps, though not a client's. The list begins with the newest. */
+static void on_silence(struct loop *l, struct timer *timer)
+{
+    struct tcp_ports *t = container_of(timer, struct tcp_ports, silence);
+    uint64_t now = now_ns(), next = 0;
+    for (struct dialling *d = t->dialling, *older; d; d = older) {
+        older = d->next;
+        if (!d->until)
+            continue;
+        if (d->until > now) {
+            next = next && next < d->until ? next : d->until;
+            continue;
+        }
+        stop_dialling(d);
+        d->keep_source = false;
+        d->gave_up = true;
+        warn_once(t, "a server's answers to them do not come back");
+        dial_on(d);
+    }
+    if (next)
+        loop_timer_set(l, timer, next - now);
 }
 
 static void on_client(struct loop *l, struct watch *w, uint32_t events)
@@ -362,6 +440,8 @@ static void on_client(struct loop *l, struct watch *w, uint32_t events)
 static void wait_for(struct dialling *d, int fd)
 {
     d->up = (struct watch){.fd = fd, .events = EPOLLOUT, .fn = on_up, .what = "dial"};
+    if (d->until && !d->t->silence.armed)
+        loop_timer_set(d->t->l, &d->t->silence, SILENCE_NS);
     if (loop_add(d->t->l, &d->up) < 0)
         forget(d);
 }
@@ -377,12 +457,19 @@ static bool may_be_ipv6(const struct dialling *d)
 
 static void prefer_ipv6(struct targets *ts)
 {
-    for (unsigned i = 1; i < ts->n; i++)
-        if (ts->addr[i].sa.sa_family == AF_INET6 && ts->addr[0].sa.sa_family == AF_INET) {
-            union sockaddr_ip a = ts->addr[0];
-            ts->addr[0] = ts->addr[i]; /* both are loopback addresses, so local[] stays true */
-            ts->addr[i] = a;
-        }
+    unsigned i = 0;
+    while (i < ts->n && ts->addr[i].sa.sa_family != AF_INET6)
+        i++;
+    if (i == ts->n)
+        return;
+    union sockaddr_ip a = ts->addr[i];
+    bool local = ts->local[i];
+    for (; i > 0; i--) {
+        ts->addr[i] = ts->addr[i - 1];
+        ts->local[i] = ts->local[i - 1];
+    }
+    ts->addr[0] = a;
+    ts->local[0] = local;
 }
 
 /* @client is ours from here on. */
@@ -391,7 +478,7 @@ static void serve(struct tcp_ports *t, int client, const struct handed *h)
     struct dialling now = {.t = t, .targets = h->targets, .keep_source = t->keep_source, .peer = h->peer};
     int up = -1;
     ip_unmap(&now.peer);
-    if (h->any_loopback && may_be_ipv6(&now))
+    if (h->any_address && may_be_ipv6(&now))
         prefer_ipv6(&now.targets);
     int r = dial(&now, &up);
     if ((r == -EMFILE || r == -ENFILE) && t->spare >= 0) {
@@ -482,7 +569,7 @@ static void on_listener(struct loop *l, struct watch *w, uint32_t events)
             pause_all(t, EMFILE);
             return;
         }
-        struct handed h = {.targets = p->targets, .any_loopback = p->any_loopback};
+        struct handed h = {.targets = p->targets, .any_address = p->any_address};
         socklen_t len = sizeof(h.peer);
         int fd = accept4(w->fd, &h.peer.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
@@ -521,7 +608,7 @@ int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
     p->t = t;
     p->id = add->id;
     set_targets(&p->targets, add, &first);
-    p->any_loopback = add->fallback && ip_is_loopback(&first);
+    p->any_address = add->fallback;
     keep_alive(fd); /* inherited by what is accepted */
     /* Of several workers that wait one is woken up for a client. (Nor can such a watch be modified: epoll_ctl(2).) */
     uint32_t events = EPOLLIN | (t->share ? EPOLLEXCLUSIVE : 0u);
@@ -569,6 +656,7 @@ int tcp_ports_new(struct loop *l, size_t max, struct tcp_ports **ret)
     t->max = max;
     t->spare = spare_open(); /* if there is none: on the next occasion */
     t->retry = (struct timer){.fn = on_retry, .what = "accept again"};
+    t->silence = (struct timer){.fn = on_silence, .what = "no answer"};
     relay_on_end(t->relay, on_relay_end, t);
     *ret = t;
     return 0;
@@ -604,5 +692,6 @@ void tcp_ports_free(struct tcp_ports *t)
     }
     loop_timer_del(t->l, &t->retry);
     fd_close(&t->spare);
+    loop_timer_del(t->l, &t->silence);
     free(t);
 }

@@ -45,7 +45,7 @@ struct flow {
     struct flow_key key;
     union sockaddr_ip client; /* key.client, IPv4 as such */
     unsigned target, tried;   /* targets are tried in turn, from any of them on */
-    bool kept;                /* the socket has the client's address */
+    enum transparent_way way; /* how the socket has the client's address */
     bool answered;
 };
 
@@ -133,9 +133,9 @@ static void disconnect(struct flow *f)
     struct udp_ports *u = f->port->u;
     loop_del(u->l, &f->w);
     fd_close(&f->w.fd);
-    if (f->kept)
-        udp_source_release(u->source, &f->client, &f->port->target[f->target]);
-    f->kept = false;
+    if (f->way != TRANSPARENT_NO)
+        udp_source_release(u->source, &f->client, &f->port->target[f->target], f->way);
+    f->way = TRANSPARENT_NO;
 }
 
 static void flow_free(struct flow *f)
@@ -212,39 +212,43 @@ static void warn_once(struct udp_ports *u, const char *why)
     u->warn(text.text, u->warn_arg);
 }
 
-/* A loopback client is a loopback client inside as well: nothing is lost. */
-static bool may_keep_source(const struct udp_port *p, const union sockaddr_ip *client, unsigned target)
+static enum transparent_way way_to(const struct udp_port *p, const union sockaddr_ip *client, unsigned target,
+                                   const struct reason **ret_why)
 {
     const struct udp_ports *u = p->u;
-    return u->source && p->local[target] && client->sa.sa_family == p->target[target].sa.sa_family &&
-           !ip_is_loopback(client) && !ip_is_any(client);
+    if (!u->source)
+        return TRANSPARENT_NO;
+    return transparent_way(udp_source_can(u->source), client, &p->target[target], p->local[target], ret_why);
 }
 
-static int open_kept(struct udp_port *p, const union sockaddr_ip *client, unsigned target)
+static int open_kept(struct udp_port *p, const union sockaddr_ip *client, unsigned target,
+                     enum transparent_way *ret_way)
 {
-    const struct transparent *can = udp_source_can(p->u->source);
+    const struct reason *cause = NULL;
     struct reason why = {.text = ""};
+    enum transparent_way way = way_to(p, client, target, &cause);
     int fd = -EOPNOTSUPP;
-    if (client->sa.sa_family == AF_INET ? can->v4 : can->v6)
-        fd = udp_source_open(p->u->source, client, &p->target[target], &why);
-    else
-        why = can->why;
-    if (fd < 0 && fd != -EMFILE && fd != -ENFILE && fd != -EEXIST)
-        warn_once(p->u, why.text);
+    if (way != TRANSPARENT_NO) {
+        fd = udp_source_open(p->u->source, client, &p->target[target], way, &why);
+        if (fd < 0 && fd != -EMFILE && fd != -ENFILE && fd != -EEXIST)
+            cause = &why;
+    }
+    if (cause)
+        warn_once(p->u, cause->text);
+    if (fd >= 0)
+        *ret_way = way;
     return fd;
 }
 
 /* Socket connected to one of the targets, or -errno. */
-static int open_target(struct udp_port *p, const union sockaddr_ip *client, unsigned target, bool *ret_kept)
+static int open_target(struct udp_port *p, const union sockaddr_ip *client, unsigned target,
+                       enum transparent_way *ret_way)
 {
     const union sockaddr_ip *to = &p->target[target];
-    if (may_keep_source(p, client, target)) {
-        int kept = open_kept(p, client, target);
-        *ret_kept = kept >= 0;
-        if (kept >= 0 || kept == -EMFILE || kept == -ENFILE)
-            return kept;
-    }
-    *ret_kept = false;
+    *ret_way = TRANSPARENT_NO;
+    int kept = open_kept(p, client, target, ret_way);
+    if (kept >= 0 || kept == -EMFILE || kept == -ENFILE)
+        return kept;
     fd_auto int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || connect(fd, &to->sa, ip_len(to)) < 0)
         return -errno;
@@ -260,7 +264,7 @@ static bool next_target(struct flow *f)
     disconnect(f);
     f->target = (f->target + 1) % p->n_targets;
     f->tried++;
-    f->w.fd = open_target(p, &f->client, f->target, &f->kept);
+    f->w.fd = open_target(p, &f->client, f->target, &f->way);
     if (f->w.fd >= 0 && loop_add(p->u->l, &f->w) == 0)
         return true;
     flow_free(f);
@@ -296,8 +300,9 @@ static void on_flow(struct loop *l, struct watch *w, uint32_t events)
 /* No address was asked for, and this client's is kept over IPv6 only: a server that is there as well is the better one. */
 static unsigned first_target(const struct udp_port *p, const union sockaddr_ip *client)
 {
+    const struct reason *why = NULL;
     for (unsigned i = 0; i < p->n_targets; i++)
-        if (may_keep_source(p, client, i))
+        if (way_to(p, client, i, &why) != TRANSPARENT_NO)
             return i;
     return 0;
 }
@@ -308,7 +313,7 @@ static int flow_connect(struct udp_port *p, struct flow *f)
     int fd = -EINVAL;
     f->target = first_target(p, &f->client);
     for (f->tried = 1; f->tried <= p->n_targets; f->tried++) {
-        fd = open_target(p, &f->client, f->target, &f->kept);
+        fd = open_target(p, &f->client, f->target, &f->way);
         if (fd >= 0)
             break;
         f->target = (f->target + 1) % p->n_targets;

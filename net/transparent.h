@@ -4,29 +4,52 @@
 #include <stdbool.h>
 
 #include "core/log.h"
+#include "net/claim.h"
 #include "net/ip.h"
 
 struct transparent {
-    bool v4, v6;       /* what the caller's netns is prepared for */
-    bool followed;     /* answers are recognized by their connection, also of one that is redirected */
-    struct reason why; /* if one of them is not: the cause */
+    bool v4, v6;         /* what the caller's netns is prepared for */
+    bool followed;       /* answers are recognized by their connection, also of one that is redirected */
+    bool low_ports;      /* UDP: any port of the client's can be kept */
+    struct reason why;   /* if v4 or v6 is not: the cause */
+    struct reason loose; /* if followed is not: the cause */
+    uint32_t mark;       /* of what is sent; with low_ports: and this one, or'ed with 1 */
+    uint32_t clients;    /* first of the tables for UDP clients */
+    int nl;              /* socket for questions about routes: of each process that uses this its own, the caller's; -1: not opened */
 };
 
 /**
- * transparent_setup - prepare the caller's network namespace, once; again does no harm
- * @follow: also for targets that are redirected. This makes the kernel track every connection of the namespace, which costs time.
- * Needs CAP_NET_ADMIN in the user namespace that owns it, a writable /proc/sys/net, and lo up. What was prepared stays.
+ * transparent_setup - prepare the caller's network namespace, once
+ * @c: what is changed is undone with it
+ * Needs CAP_NET_ADMIN in the user namespace that owns it, a writable /proc/sys/net, and lo up.
  * Does not block. There is no failure: @ret says what is possible.
  */
-void transparent_setup(bool follow, struct transparent *ret);
+void transparent_setup(struct claim *c, struct transparent *ret);
+
+enum transparent_way {
+    TRANSPARENT_NO,
+    TRANSPARENT_LOCAL,  /* the target is an address of this netns (somebody may redirect it) */
+    TRANSPARENT_BEHIND, /* it is a machine whose answers come by here: a container behind a bridge of this netns */
+};
+
+/**
+ * transparent_way - can @client's address be kept on the way to @to?
+ * @local: what transparent_target() has said of @to once
+ * @ret_why: if nothing but the kernel is in the way, the cause; else it stays NULL. Lives as long as @t.
+ * Not for: clients that are this host by its loopback addresses, or have one of a single link (fe80::/10); clients of the other
+ * version of IP; targets beyond a gateway, or on the same link as the client's way, whose answers do not come by here.
+ */
+enum transparent_way transparent_way(const struct transparent *t, const union sockaddr_ip *client,
+                                     const union sockaddr_ip *to, bool local, const struct reason **ret_why);
 
 /**
  * transparent_bind - let @fd, a socket that is not bound yet, dial from @from
- * @followed: the target is one that may be redirected to another machine (a container), and transparent_setup() said .followed
- * Needs CAP_NET_ADMIN (SO_MARK, IP_TRANSPARENT). The target must be an address of this netns (transparent_target()).
+ * Needs CAP_NET_ADMIN (SO_MARK, IP_TRANSPARENT). The target must be one that transparent_way() is for.
  * Return: 0 or -errno; -EADDRINUSE: another connection (UDP: socket) has that address and port.
  */
-int transparent_bind(int fd, const union sockaddr_ip *from, bool followed);
+int transparent_bind(const struct transparent *t, int fd, const union sockaddr_ip *from);
+/* transparent_bind_low - the same for UDP and a port below 32768, with @t->low_ports: no server of this netns is kept from that port by it. */
+int transparent_bind_low(const struct transparent *t, int fd, const union sockaddr_ip *from);
 
-/* transparent_target - is @a an address of this netns? Answers to the client's address leave any other machine by its own routes. */
+/* transparent_target - is @a an address of this netns? */
 bool transparent_target(const union sockaddr_ip *a);

@@ -18,8 +18,18 @@
  * port (NTP, WireGuard, IKE) still reaches whoever is no client. Rules and routes are there while flows need them only.
  *
  * Rules that share a port are tried in turn: a client must not be in the tables of both, the second one is refused (-EEXIST).
+ * As there may be another forwarder with rules of its own, the kernel is asked where an answer would go.
  *
- * The mark is for the kernel's own answer, "port unreachable": it reflects marks (fwmark_reflect).
+ * The mark is for the kernel's own answer, "port unreachable": it reflects marks (fwmark_reflect). And for what comes from
+ * another machine than the one that was dialled (net/transparent.c): of a container, which needs no rule.
+ *
+ *     the client's port     the socket's port     who changes it
+ *     32768...              the same              -
+ *     below                 32768 more            nf_tables, for each packet (core/nft_mark.h)
+ *     has another flow      any                   -
+ *
+ * A socket that is bound to a port keeps every server of the netns from it, even with another address. From 32768 on ports are
+ * given to whoever asks for any (net.ipv4.ip_local_port_range, ip-sysctl.rst): no server counts on one.
  */
 #include "net/udp_source.h"
 
@@ -28,23 +38,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <linux/netlink.h>
 
 #include "core/fd.h"
+#include "core/fib.h"
 #include "core/netlink.h"
-#include "core/rtnl.h"
+#include "core/nft_mark.h"
 
 enum {
-    TABLES_MAX = 16,
+    TABLES_MAX = CLAIM_CLIENTS_END - CLAIM_CLIENTS,
     RULES_MAX = 192, /* the kernel tries one after the other, for each packet */
     BUCKETS = 256,
-    PRIORITY = 0x726c,
-    /*
-     * Ports from here on are given to whoever asks for any (net.ipv4.ip_local_port_range, ip-sysctl.rst): no server counts on
-     * one. Below, a client could keep a server of this netns from its port by having sent from the same one.
-     */
-    KEPT_PORTS = 32768,
 };
 
 struct table {
@@ -119,7 +123,7 @@ static int rule_hold(struct udp_source *s, int family, uint16_t port, unsigned t
         if (!rule)
             return reason_set(why, -ENOSPC, "clients of more than %d ports at a time", RULES_MAX);
         struct reason kernel = {.text = ""};
-        int r = rtnl_rule_udp(s->nl, true, family, port, s->first_table + table, PRIORITY, &kernel);
+        int r = fib_rule_udp(s->nl, true, family, port, s->first_table + table, CLAIM_PRIORITY, &kernel);
         if (r < 0)
             return reason_set(why, r, "the kernel refuses a routing rule for a UDP port: %s",
                               *kernel.text ? kernel.text : strerror(-r));
@@ -134,7 +138,7 @@ static void rule_release(struct udp_source *s, int family, uint16_t port, unsign
     struct rule *rule = rule_find(s, family, port, table);
     if (!rule || --rule->refs > 0)
         return;
-    int r = rtnl_rule_udp(s->nl, false, family, port, s->first_table + table, PRIORITY, NULL);
+    int r = fib_rule_udp(s->nl, false, family, port, s->first_table + table, CLAIM_PRIORITY, NULL);
     if (r < 0)
         log_debug("source addresses: rule of port %u: %s", port, strerror(-r));
     *rule = (struct rule){.family = 0};
@@ -184,7 +188,7 @@ static int client_hold(struct udp_source *s, const union sockaddr_ip *a, unsigne
         c = calloc(1, sizeof(*c));
         if (!c)
             return reason_set(why, -ENOMEM, "out of memory");
-        int r = rtnl_route_client(s->nl, true, s->lo, a->sa.sa_family, bytes_of(a), bytes_of(&t->to),
+        int r = fib_local(s->nl, true, s->lo, a->sa.sa_family, bytes_of(a), bytes_of(&t->to),
                                   s->first_table + table, &kernel);
         if (r < 0) {
             free(c);
@@ -205,7 +209,7 @@ static void client_release(struct udp_source *s, const union sockaddr_ip *a, uns
     struct client **at = client_find(s, a, table), *c = *at;
     if (!c || --c->refs > 0)
         return;
-    int r = rtnl_route_client(s->nl, false, s->lo, a->sa.sa_family, bytes_of(a), NULL, s->first_table + table,
+    int r = fib_local(s->nl, false, s->lo, a->sa.sa_family, bytes_of(a), NULL, s->first_table + table,
                               NULL);
     if (r < 0)
         log_debug("source addresses: route of a client: %s", strerror(-r));
@@ -215,6 +219,16 @@ static void client_release(struct udp_source *s, const union sockaddr_ip *a, uns
 }
 
 /* ---- sockets ---- */
+
+/* Would an answer to @client come from @to? Not if somebody else's rule comes before ours. */
+static bool is_answered(struct udp_source *s, const union sockaddr_ip *client, const union sockaddr_ip *to)
+{
+    struct fib_way way;
+    size_t size = to->sa.sa_family == AF_INET6 ? 16 : 4;
+    int r = fib_lookup(s->nl, client->sa.sa_family, bytes_of(client), ip_port(to), &way);
+    /* A kernel without such questions (Linux 4.19) has said where packets of no port in particular go. */
+    return r == 0 && (!way.local || memcmp(way.from, bytes_of(to), size) == 0);
+}
 
 static int hold(struct udp_source *s, const union sockaddr_ip *client, const union sockaddr_ip *to,
                 struct reason *why)
@@ -229,49 +243,63 @@ static int hold(struct udp_source *s, const union sockaddr_ip *client, const uni
     if (r < 0)
         return r;
     r = rule_hold(s, to->sa.sa_family, ip_port(to), table, why);
-    if (r < 0)
+    if (r < 0) {
         client_release(s, client, table);
-    return r;
+        return r;
+    }
+    if (is_answered(s, client, to))
+        return 0;
+    rule_release(s, to->sa.sa_family, ip_port(to), table);
+    client_release(s, client, table);
+    return -EEXIST;
 }
 
-void udp_source_release(struct udp_source *s, const union sockaddr_ip *client, const union sockaddr_ip *to)
+void udp_source_release(struct udp_source *s, const union sockaddr_ip *client, const union sockaddr_ip *to,
+                        enum transparent_way way)
 {
     unsigned table;
-    if (table_find(s, to, &table) < 0 || !*client_find(s, client, table))
+    if (way != TRANSPARENT_LOCAL || table_find(s, to, &table) < 0 || !*client_find(s, client, table))
         return;
     rule_release(s, to->sa.sa_family, ip_port(to), table);
     client_release(s, client, table);
 }
 
-/* Sockets of one address and port exclude each other: a client that has two flows keeps its port in the first. */
-static int connect_from(const union sockaddr_ip *client, const union sockaddr_ip *to, bool followed)
+static int bind_from(const struct udp_source *s, int fd, const union sockaddr_ip *client)
 {
     union sockaddr_ip from = *client;
+    int r = -EADDRINUSE;
+    if (ip_port(client) >= NFT_UPPER_TWIN)
+        r = transparent_bind(&s->can, fd, client);
+    else if (s->can.low_ports)
+        r = transparent_bind_low(&s->can, fd, client);
+    if (r != -EADDRINUSE)
+        return r;
+    /* Sockets of one address and port exclude each other: a client that has two flows keeps its port in the first. */
+    ip_set_port(&from, 0);
+    return transparent_bind(&s->can, fd, &from);
+}
+
+static int connect_from(const struct udp_source *s, const union sockaddr_ip *client,
+                        const union sockaddr_ip *to)
+{
     fd_auto int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (ip_port(&from) < KEPT_PORTS)
-        ip_set_port(&from, 0);
-    int r = transparent_bind(fd, &from, followed);
-    if (r == -EADDRINUSE && ip_port(&from)) {
-        ip_set_port(&from, 0);
-        r = transparent_bind(fd, &from, followed);
-    }
+    int r = bind_from(s, fd, client);
     if (r < 0)
         return r;
     return connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : steal_fd(&fd);
 }
 
 int udp_source_open(struct udp_source *s, const union sockaddr_ip *client, const union sockaddr_ip *to,
-                    struct reason *why)
+                    enum transparent_way way, struct reason *why)
 {
-    int r = hold(s, client, to, why);
+    int r = way == TRANSPARENT_LOCAL ? hold(s, client, to, why) : 0;
     if (r < 0)
         return r;
-    /* A loopback address is redirected by nobody. */
-    int fd = connect_from(client, to, s->can.followed && !ip_is_loopback(to));
+    int fd = connect_from(s, client, to);
     if (fd < 0) {
-        udp_source_release(s, client, to);
+        udp_source_release(s, client, to, way);
         return reason_set(why, fd, "%s", strerror(-fd));
     }
     return fd;
@@ -295,8 +323,9 @@ int udp_source_new(const struct transparent *can, struct udp_source **ret)
     s->nl = steal_fd(&nl);
     s->lo = if_nametoindex("lo");
     s->can = *can;
-    /* One that was killed leaves its tables behind; and there may be another one beside it, of `rootlet forward`. */
-    s->first_table = 0x40000000u | ((uint32_t)getpid() & 0x3fffffu) * TABLES_MAX;
+    s->first_table = can->clients;
+    if (can->v4 || can->v6) /* there may be something of a predecessor, who was killed */
+        fib_purge(s->nl, can->nl, CLAIM_PRIORITY, s->first_table, s->first_table + TABLES_MAX - 1);
     *ret = s;
     return 0;
 }

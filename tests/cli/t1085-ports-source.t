@@ -58,7 +58,7 @@ for who in root user; do
     finish c
 
     # --- one client in several conversations: each is answered, from the client's own port where there is one
-    in_container builtin -p 0.0.0.0:8001:127.0.0.1:1/udp -p 0.0.0.0:8002:127.0.0.1:1/udp -p 0.0.0.0:8003:10.0.2.100:1/udp $servers peer:0.0.0.0:1
+    in_container builtin --state-dir /tmp/$who.state -p 0.0.0.0:8001:127.0.0.1:1/udp -p 0.0.0.0:8002:127.0.0.1:1/udp -p 0.0.0.0:8003:10.0.2.100:1/udp $servers peer:0.0.0.0:1
     from_world $client from 40000 192.0.2.2 8001
     out_is '192.0.2.1 40000' "the client's port is kept"
     from_world $client from 40000 192.0.2.2 8002
@@ -66,9 +66,12 @@ for who in root user; do
     out_unlike ' 40000$' 'has a port of its own'
     from_world $client from 40000 192.0.2.2 8001
     out_is '192.0.2.1 40000' 'the first one is none the worse'
-    from_world $client from 5000 192.0.2.2 8001
-    out_like '^192\.0\.2\.1 ' "a client at a port that a server may want"
-    out_unlike ' 5000$' 'does not take it'
+    for port in 53 5000 32767; do
+        from_world $client from $port 192.0.2.2 8001
+        out_is "192.0.2.1 $port" "port $port, which a server may want, is kept as well"
+    done
+    run nsenter --preserve-credentials -U -n -t "$(cat /tmp/$who.state/child_pid)" $client takes 53 5000 32767
+    out_is '53 5000 32767' 'and taken from no server'
     from_world $client udp 192.0.2.2 8003
     out_like '^10\.0\.2\.100 ' 'the same server at a second address: the way back is taken, a local address serves'
     portd=$(strangers | while read -r id _; do grep -q portd "/proc/$id/comm" && echo "$id"; done)

@@ -30,7 +30,7 @@ for who in root user; do
         is "$line" 'docker-proxy -proto tcp -host-ip 127.0.0.1 -host-port 8080 -container-ip 172.17.0.2 -container-port 80' 'docker-proxy is started, on a loopback address'
         is "$(cat $tmp/report)" 0 'and speaks to dockerd'
         ports
-        out_like $'1?[0-9] +tcp4 +0\\.0\\.0\\.0 +8080 ' 'the port is published'
+        out_like $'1?[0-9] +tcp4 +0\\.0\\.0\\.0 +8080 +172\\.17\\.0\\.2 +80 ' "the port is published, to the container's own address"
         kill -$signal "${pid[p]}"
         await p
         status_is 0 "SIG$signal ends it"
@@ -47,6 +47,19 @@ for who in root user; do
     like "$(cat $tmp/report)" $'^1\n.*8080' 'dockerd hears about it'
     kill -KILL "${pid[p]}"
     await p
+    status_is 137 'killed'
+    ports
+    out_unlike 8080 'the port is closed all the same'
+    launch p $proxy "$state exec $call 3>$tmp/report"
+    ports
+    out_like ' 8080 ' 'a port is published'
+    keeper=$(strangers | while read -r id _; do if grep -qx docker-port /proc/$id/comm; then echo "$id"; fi; done)
+    kill -KILL "$keeper"
+    await p
+    status_is 1 'the process that keeps it is killed'
+    err_like 'killed \(signal 9\)' 'which is said'
+    ports
+    out_unlike 8080 'and the port is closed'
     run $proxy "$state exec ${call/tcp/sctp} 3>$tmp/report"
     like "$(cat $tmp/report)" $'^1\n.*sctp' 'a protocol that nobody does'
     touch $tmp/die

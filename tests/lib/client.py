@@ -13,6 +13,9 @@
     client.py unix PATH [TEXT]               like tcp; with TEXT "-", what comes in on standard input; with "--", nothing, and the side stays open
     client.py json EXPRESSION                standard input as `d`; prints the value of a Python expression
     client.py gone PID...                    wait until all of these processes are gone
+    client.py whom PROTO/ADDRESS/PORT...     whom a server sees (servers.py's http by TCP, its peer by UDP), a line for each: the address, or an
+                                             error's name, or "nothing"
+    client.py takes PORT...                  bind these UDP ports on 0.0.0.0, without SO_REUSEADDR; those that can be had
     client.py listen PORT...                 bind these TCP ports on 0.0.0.0; say ready; hold them until standard input ends
 
 Whatever waits has a deadline of 20 seconds ($CLIENT_DEADLINE), which is an error (status 1), and not part of what is tested.
@@ -225,7 +228,40 @@ def listen(*ports):
     sys.stdin.read()
 
 
-COMMANDS = {"connect": connect, "reset": reset, "tcp": tcp, "udp": udp, "from": udp_from, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen}
+def whom(*servers):
+    for server in servers:
+        proto, address, port = server.split("/")
+        sock = socket.socket(family(address), socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+        sock.settimeout(DEADLINE)
+        try:
+            sock.connect((address, int(port)))
+            sock.sendall(b"GET /client HTTP/1.0\r\n\r\n")
+            answer = b""
+            while proto == "tcp" or not answer:
+                more = sock.recv(65536)
+                if not more:
+                    break
+                answer += more
+        except OSError as error:
+            print(server, errno.errorcode.get(error.errno, "nothing"))
+        else:
+            print(server, answer.decode().rpartition("\r\n")[2].split(" ")[0] or "nothing")
+        sock.close()
+
+
+def takes(*ports):
+    had = []
+    for port in ports:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.bind(("0.0.0.0", int(port)))
+        except OSError:
+            continue
+        had.append(port)
+    print(" ".join(had))
+
+
+COMMANDS = {"connect": connect, "reset": reset, "tcp": tcp, "udp": udp, "from": udp_from, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen, "takes": takes, "whom": whom}
 try:
     COMMANDS[sys.argv[1]](*sys.argv[2:])
 except (OSError, struct.error, ValueError, LookupError, TypeError) as problem:

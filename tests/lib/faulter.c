@@ -169,6 +169,7 @@ static const struct call calls[] = {
     C(setresgid, "EPERM,EAGAIN"),
     C(setresuid, "EPERM,EAGAIN"),
     C(setsid, "EPERM"),
+    C(setitimer, ""),
     C(setsockopt, "ENOPROTOOPT,EPERM"),
     C(setuid, "EPERM"),
     C(shutdown, "ENOTCONN"),

@@ -4,7 +4,7 @@
     servers.py [--hello TEXT] [--hold] KIND:ADDRESS:PORT...
 
 KIND is http, dns, echo (echo and dns serve TCP and UDP) or peer (UDP: answers with the client's address and port, as seen
-here); an IPv6 address stands in brackets. Everything is bound before
+here); an IPv6 address stands in brackets, * is every address of both versions by one socket. Everything is bound before
 the word "ready" is printed; it serves until standard input ends. With --hold the word "started" comes first, and nothing
 is bound until a line comes in: time for somebody else to give this process's network namespace its interface.
 Something cannot be bound: a message, and exit status 1.
@@ -185,12 +185,12 @@ def datagrams(sock, handler):
 
 
 def bind(kind, address, port, family):
-    """A bound socket that serves its own family only."""
+    """A bound socket that serves its own family only, unless the address is *."""
     sock = socket.socket(family, kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # UDP: so that `client.py from` can send from this port
     if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    sock.bind((address, port))
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address != "*")
+    sock.bind((address.replace("*", "::"), port))
     if kind == socket.SOCK_STREAM:
         sock.listen(256)
     return sock
@@ -200,11 +200,11 @@ def start(spec):
     """The sockets and their threads' functions for one KIND:ADDRESS:PORT."""
     kind, _, rest = spec.partition(":")
     address, _, port = rest.rpartition(":")
-    family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
+    family = socket.AF_INET6 if address.startswith(("[", "*")) else socket.AF_INET
     address = address.strip("[]")
     port = int(port)
     if kind == "peer":
-        return [(datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda _data, peer: f"{peer[0]} {peer[1]}".encode())]
+        return [(datagrams, bind(socket.SOCK_DGRAM, address, port, family), lambda _data, peer: f"{peer[0].removeprefix('::ffff:')} {peer[1]}".encode())]
     handler = {"http": http, "echo": echo, "dns": dns}[kind]
     work = [(accept, bind(socket.SOCK_STREAM, address, port, family), handler)]
     if kind == "dns":
