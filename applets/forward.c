@@ -68,6 +68,8 @@ static const struct opt table[] = {
     {0},
 };
 
+enum { FINISH_MS = 5000 }; /* for taking back what it has changed in the namespace */
+
 struct forward {
     const struct options *o;
     struct loop *l;
@@ -284,7 +286,7 @@ static void done(struct forward *f)
     if (f->own_socket)
         unlink(f->o->api_socket);
     if (f->portd.name)
-        service_stop(&f->portd);
+        service_finish(&f->portd, FINISH_MS);
     port_table_free(f->ports);
     loop_free(f->l);
     fd_close(&f->signals.fd);

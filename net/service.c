@@ -204,6 +204,16 @@ int service_start(struct service *s, struct loop *l)
     return start(s);
 }
 
+void service_finish(struct service *s, int timeout_ms)
+{
+    if (s->loop && s->state == SERVICE_UP && sync_send(s->sync_fd, SYNC_STOP, NULL, 0, NULL, 0) == 0 &&
+        pidfd_wait(s->pidfd, timeout_ms, NULL) == 0) {
+        disarm(s);
+        fd_close(&s->pidfd);
+    }
+    service_stop(s);
+}
+
 void service_stop(struct service *s)
 {
     if (!s->loop)

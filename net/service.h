@@ -56,3 +56,5 @@ struct service {
 int service_start(struct service *s, struct loop *l);
 /* service_stop - end it and reap it; nothing happens when it is not running. Blocks only until SIGKILL took effect. */
 void service_stop(struct service *s);
+/* service_finish - the same for one that has something to put in order: it is told to end (SYNC_STOP) and given @timeout_ms for it. */
+void service_finish(struct service *s, int timeout_ms);
