@@ -49,7 +49,7 @@ struct worker {
     struct service s;
     struct portd_worker w;
     struct portd_share share;
-    char name[16];
+    char name[20];
     bool was_up, asked;
 };
 
