@@ -33,7 +33,7 @@
 #include "net/instance_signals.h"
 #include "net/resolv.h"
 
-enum { NOFILE_WANTED = 1 << 20 };
+enum { NOFILE_WANTED = 1 << 20, WORKERS_END_MS = 1000 };
 
 void instance_give_up(struct instance *in)
 {
@@ -417,7 +417,10 @@ static void tear_down(struct instance *in)
     }
     instance_take_terminal(in);
     rest_free(in->rest);
-    service_stop(&in->portd);
+    if (in->cfg->port_workers > 1) /* let it see them end: they hold the listeners, too */
+        service_finish(&in->portd, WORKERS_END_MS);
+    else
+        service_stop(&in->portd);
     service_stop(&in->netd);
     port_table_free(in->ports);
     fd_close(&in->child_sync);

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/fd.h"
@@ -48,7 +49,7 @@ struct worker {
     struct service s;
     struct portd_worker w;
     struct portd_share share;
-    char name[16];
+    char name[20];
     bool was_up, asked;
 };
 
@@ -246,7 +247,9 @@ static void worker_is_up(struct service *s)
 static void worker_failed(struct service *s, int status)
 {
     struct worker *w = s->owner;
-    log_debug("%s ended with wait status %d before it was up", w->name, status);
+    if (WIFSIGNALED(status)) /* else it has said why */
+        log_error("port forwarder: worker %s was killed by signal %d before it was up", w->name,
+                  WTERMSIG(status));
     loop_quit(w->m->l, 1);
 }
 

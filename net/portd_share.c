@@ -17,13 +17,18 @@ int portd_board_new(struct portd_board **ret)
     return 0;
 }
 
+static uint32_t load_of(const struct portd_share *s, unsigned i)
+{
+    return atomic_load_explicit(&s->board->load[i], memory_order_relaxed) +
+           atomic_load_explicit(&s->board->coming[i], memory_order_relaxed);
+}
+
 int portd_share_other(const struct portd_share *s)
 {
-    uint32_t own = atomic_load_explicit(&s->board->load[s->self], memory_order_relaxed);
-    uint32_t least = own;
+    uint32_t own = load_of(s, s->self), least = own;
     int found = -1;
     for (unsigned i = 0; i < s->n; i++) {
-        uint32_t load = atomic_load_explicit(&s->board->load[i], memory_order_relaxed);
+        uint32_t load = load_of(s, i);
         if (load < least) {
             least = load;
             found = (int)i;
@@ -54,7 +59,13 @@ int portd_share_send(const struct portd_share *s, int to, int fd, const void *ab
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    return sendmsg(s->out[to], &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+    /* Before, so that it is never taken away first. */
+    atomic_fetch_add_explicit(&s->board->coming[to], 1, memory_order_relaxed);
+    if (sendmsg(s->out[to], &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return 0;
+    int r = -errno;
+    atomic_fetch_sub_explicit(&s->board->coming[to], 1, memory_order_relaxed);
+    return r;
 }
 
 int portd_share_recv(const struct portd_share *s, void *about, size_t len)
@@ -66,6 +77,7 @@ int portd_share_recv(const struct portd_share *s, void *about, size_t len)
     ssize_t n = recvmsg(s->in, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
         return -errno;
+    atomic_fetch_sub_explicit(&s->board->coming[s->self], 1, memory_order_relaxed);
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
         c->cmsg_len != CMSG_LEN(sizeof(int)))

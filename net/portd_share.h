@@ -10,8 +10,9 @@
 
 /* In memory of all the workers. */
 struct portd_board {
-    _Atomic uint32_t load[PORTD_WORKERS_MAX]; /* connections */
-    _Atomic uint32_t said;                    /* warnings that one of them has given, a bit each */
+    _Atomic uint32_t load[PORTD_WORKERS_MAX];   /* connections */
+    _Atomic uint32_t coming[PORTD_WORKERS_MAX]; /* those on their way to it */
+    _Atomic uint32_t said;                      /* warnings that one of them has given, a bit each */
 };
 
 struct portd_share {

@@ -11,7 +11,7 @@ status_is 0 'rootlesskit --help'
 err_is '' 'on stdout only'
 for word in --debug --print-semver --help -h --version -v --state-dir --net --mtu --cidr --ifname --disable-host-loopback --ipv6 --detach-netns \
     --slirp4netns-binary --slirp4netns-sandbox --slirp4netns-seccomp --pasta-binary --vpnkit-binary --lxc-user-nic-binary --lxc-user-nic-bridge \
-    --copy-up --copy-up-mode --propagation --port-driver --publish -p --source-ip-transparent --pidns --cgroupns --utsns --ipcns --reaper \
+    --copy-up --copy-up-mode --propagation --port-driver --publish -p --source-ip-transparent --workers --pidns --cgroupns --utsns --ipcns --reaper \
     --evacuate-cgroup2 --subid-source; do
     like " ${stdout//[,=]/ } " "[[:space:]]${word}[[:space:]]" "the help has $word"
 done

@@ -193,6 +193,27 @@ static void test_half_close(void)
     teardown(&f);
 }
 
+/* What is known to be there is not left for another turn of the loop. */
+static void test_last_words(void)
+{
+    struct fixture f;
+    char buf[16];
+    setup(&f, true);
+    is_int(send(f.a, "all", 3, MSG_NOSIGNAL), 3, "a message with the end behind it");
+    shutdown(f.a, SHUT_WR);
+    loop_dispatch(f.l, 0);
+    is_int(recv(f.b, buf, sizeof(buf), MSG_DONTWAIT), 3,
+           "both are passed on in one turn of the loop: the message");
+    is_int(recv(f.b, buf, sizeof(buf), MSG_DONTWAIT), 0, "and the end");
+    is_int(send(f.b, "so", 2, MSG_NOSIGNAL), 2, "and the same from the other side");
+    shutdown(f.b, SHUT_WR);
+    loop_dispatch(f.l, 0);
+    is_int(recv(f.a, buf, sizeof(buf), MSG_DONTWAIT), 2, "a message");
+    is_int(recv(f.a, buf, sizeof(buf), MSG_DONTWAIT), 0, "and an end, no reset");
+    is_int(relay_count(f.e), 0, "that was all");
+    teardown(&f);
+}
+
 static void reset(int *fd)
 {
     tcp_reset(fd);
@@ -295,6 +316,7 @@ int main(void)
     test_bytes(true, "splice");
     test_bytes(false, "copy");
     test_half_close();
+    test_last_words();
     test_reset(true);
     test_reset(false);
     test_blocked(true, "splice");
