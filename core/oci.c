@@ -95,16 +95,15 @@ int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
     return own == OCI_OWNER_UNKNOWN && path ? -1 : own == OCI_OWNER_OURS;
 }
 
-bool oci_drop(struct oci *c, struct json *object, const char *key, const char *rule, const char *path,
+void oci_drop(struct oci *c, struct json *object, const char *key, const char *rule, const char *path,
               const char *why)
 {
     struct json *m = oci_get(object, key);
 
     if (!m)
-        return false;
+        return;
     oci_changed(c, rule, path, oci_text(c, m), NULL, "%s", why);
     json_remove(object, key);
-    return true;
 }
 
 /* Is this process what the mode says that the runtime will be? Otherwise its maps and namespaces say nothing. */

@@ -20,14 +20,15 @@ static bool key_is(const struct json_it *it, const char *name)
     return strlen(name) == it->key_len && memcmp(it->key, name, it->key_len) == 0;
 }
 
-/* The cgroup2 controller behind a member of resources; "" for none; NULL for a member that is not known. */
+/* The cgroup2 controller behind a member of resources (cpu has two, see below); "" for none; NULL for one that is not known. */
 static const char *controller_of(const struct json_it *member)
 {
     static const struct {
         const char *member, *controller;
     } table[] = {
-        {"devices", ""},  {"network", ""},   {"memory", "memory"},          {"cpu", "cpu"},
-        {"pids", "pids"}, {"blockIO", "io"}, {"hugepageLimits", "hugetlb"}, {"rdma", "rdma"},
+        {"devices", ""},  {"network", ""},   {"memory", "memory"},
+        {"pids", "pids"}, {"blockIO", "io"}, {"hugepageLimits", "hugetlb"},
+        {"rdma", "rdma"},
     };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

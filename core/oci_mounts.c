@@ -10,30 +10,39 @@
 
 #include <string.h>
 
-/* Is the path, cleaned component by component, @want ("/sys/fs/cgroup")? A relative one counts from "/", as in runtimes. */
+/* The last component of what is from @start to *end, which moves before it; its length, 0 for none. */
+static size_t last_component(const char *start, const char **end)
+{
+    const char *e = *end, *s;
+
+    while (e > start && e[-1] == '/')
+        e--;
+    for (s = e; s > start && s[-1] != '/';)
+        s--;
+    *end = s;
+    return (size_t)(e - s);
+}
+
+/*
+ * Is the path, cleaned component by component, @want ("/sys/fs/cgroup")? A relative one counts from "/", as in runtimes.
+ * From the end, each ".." takes the next component away.
+ */
 static bool path_is(const char *path, const char *want)
 {
-    char clean[64] = "";
-    size_t len = 0;
+    const char *p = path + strlen(path), *w = want + strlen(want);
+    size_t up = 0, n;
 
-    while (*path) {
-        size_t n = strcspn(path, "/");
-
-        if (n == 2 && memcmp(path, "..", 2) == 0) {
-            while (len && clean[--len] != '/')
-                ;
-        } else if (n && !(n == 1 && *path == '.')) {
-            if (len + 1 + n >= sizeof(clean))
-                return false;
-            clean[len++] = '/';
-            memcpy(clean + len, path, n);
-            len += n;
-        }
-        clean[len] = '\0';
-        path += n;
-        path += *path == '/';
+    while ((n = last_component(path, &p))) {
+        if (n == 1 && *p == '.')
+            continue;
+        if (n == 2 && memcmp(p, "..", 2) == 0)
+            up++;
+        else if (up)
+            up--;
+        else if (last_component(want, &w) != n || memcmp(p, w, n) != 0)
+            return false;
     }
-    return strcmp(clean, want) == 0;
+    return !last_component(want, &w);
 }
 
 static bool at(const struct json *mount, const char *want)

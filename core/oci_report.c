@@ -30,6 +30,23 @@ static char *copy(struct oci_report *r, const char *s)
     return p;
 }
 
+/* What comes from the document is shown on terminals: no control characters (C0, DEL, and C1, which UTF-8 has as c2 80 to c2 9f). */
+static void make_plain(char *s)
+{
+    unsigned char before = 0;
+
+    for (; s && *s; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if (c < ' ' || c == 0x7f || (before == 0xc2 && c >= 0x80 && c <= 0x9f)) {
+            if (before == 0xc2)
+                s[-1] = '?';
+            *s = '?';
+        }
+        before = c;
+    }
+}
+
 __attribute__((format(printf, 2, 0))) static char *format(struct oci_report *r, const char *fmt, va_list ap)
 {
     struct strbuf b = {0};
@@ -37,6 +54,7 @@ __attribute__((format(printf, 2, 0))) static char *format(struct oci_report *r, 
     strbuf_vaddf(&b, fmt, ap);
     if (b.err)
         r->err = b.err;
+    make_plain(b.s);
     return b.s;
 }
 
@@ -133,6 +151,8 @@ void oci_report_text(const struct oci_report *r, FILE *out)
     for (size_t i = 0; i < r->nchanges; i++) {
         const struct oci_change *v = &r->changes[i];
 
+        make_plain(v->before); /* JSON, but that escapes only some of them */
+        make_plain(v->after);
         fprintf(out, "%s %s: %s -> %s (%s)\n", v->rule, v->path, v->before ? v->before : "nothing",
                 v->after ? v->after : "nothing", v->why);
     }

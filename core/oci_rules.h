@@ -52,7 +52,7 @@ bool oci_is_private(const struct oci *c, const char *type);
 /* oci_owned - will what acts inside the container own its namespace of that type? (@own: whose is ours?) 1, 0, -1: nobody knows */
 int oci_owned(const struct oci *c, const char *type, enum oci_owner own);
 /* oci_drop - remove a member and report it, if it is there. */
-bool oci_drop(struct oci *c, struct json *object, const char *key, const char *rule, const char *path,
+void oci_drop(struct oci *c, struct json *object, const char *key, const char *rule, const char *path,
               const char *why);
 
 /* oci_is_bind - by type or options. oci_has_option - is it there, alone or joined to others with commas? */

@@ -91,6 +91,16 @@ bad 'a host name without uts' 2 "{$whole,\"hostname\":\"h\"}" '\.hostname: needs
 bad 'time offsets without time' 2 "{$whole,\"linux\":{\"timeOffsets\":{\"monotonic\":{\"secs\":1}}}}" '\.linux\.timeOffsets: needs a time namespace \(runc: '
 bad 'a namespace that is none' 2 "{$whole,\"linux\":{\"namespaces\":[{\"type\":\"net\"}]}}" "\.linux\.namespaces\[0\]\.type: 'net' is no type"
 
+# --- what a document says is shown, but does nothing to a terminal
+printf '{"ociVersion":"1.0.2","process":{"cwd":"a\\u001b[31m\\nb\\u009b\\u007f\302\233c\303\233","args":["a"]},"root":{"path":"r"}}' >odd.json
+run rootlet spec odd.json
+status_is 2 'control characters in what a message shows'
+is "$(wc -l <<<"$stderr")" 1 'are on one line'
+err_like "\.process\.cwd: 'a\?\[31m\?b\?\?\?\?\?c"$'\303\233' 'as question marks, other letters as they are'
+printf '{%s,"linux":{"cgroupsPath":"\302\233\177x"}}' "$whole" >odd.json
+run rootlet spec --check --explain --map=self odd.json
+out_like 'C2 \.linux\.cgroupsPath: "\?\?\?x" -> nothing' 'and so in an explanation'
+
 # --- what is no harm: numbers keep their text, wherever they are
 printf '{%s,"x":[1e400,-0,1.0,1E+2,-1.5e-300,123456789012345678901234567890,0.1000]}' "$whole" >fine.json
 run rootlet spec --map=self fine.json

@@ -9,7 +9,7 @@ install -d -o tester -g tester $dir
 cd $dir || bail_out 'no folder'
 runc spec -b /tmp
 pristine=$(sha256sum </tmp/config.json)
-fresh() { rm -rf "$dir/"* "$dir/".r* && install -o tester -g tester -m 640 /tmp/config.json config.json; }
+fresh() { rm -rf "${dir:?}/"* "${dir:?}/".r* && install -o tester -g tester -m 640 /tmp/config.json config.json; }
 leftovers() { is "$(find $dir /tmp/place -name '.rootlet*' 2>/dev/null)" '' 'no temporary file is left behind'; }
 stays() { # WHAT REGEX [FILE]
     status_is 4 "$1: refused"
