@@ -97,6 +97,8 @@ void apiprint_info(FILE *out, const struct json *info)
         fprintf(out, "- Port Driver: %s\n  - Supported protocols: [", text_of(port, "driver"));
         print_list(out, json_get(port, "protos"));
         fprintf(out, "]\n");
+        if (*text_of(port, "forwarder"))
+            fprintf(out, "  - Forwarder: %s\n", text_of(port, "forwarder"));
     }
 }
 

@@ -49,6 +49,7 @@ struct rest {
     struct MHD_Daemon *daemon; /* NULL: not started */
     struct clients clients;    /* crowded: CLIENTS_MAX are connected, and the listener rests */
     struct watchers watchers;
+    bool resumed;  /* the timer is set for that */
     size_t bodies; /* bytes of all requests' bodies */
     struct rest_info info;
     struct port_table *ports;
@@ -121,10 +122,13 @@ static enum MHD_Result refuse(struct MHD_Connection *c, int status)
 
 /* ---- watchers ---- */
 
-/* The connection's eventfd makes the library's epoll readable: run() follows. */
-static void resume(void *connection)
+/* The library looks at it when it runs next, which is in the loop's next turn: not at once, it may be running. */
+static void resume(void *arg, void *connection)
 {
+    struct rest *r = arg;
     MHD_resume_connection(connection);
+    r->resumed = true;
+    loop_timer_set(r->l, &r->timer, 0);
 }
 
 static ssize_t read_events(void *w, uint64_t at, char *buf, size_t size)
@@ -262,6 +266,7 @@ static void run(struct rest *r)
 {
     MHD_UNSIGNED_LONG_LONG ms;
     bool was_full;
+    r->resumed = false;
     /*
      * At its limit the library takes the listener out of its epoll set, and puts it back at the BEGINNING of a run, not
      * when the clients have left at the end of one: without one more run it would wait for an event that cannot come.
@@ -271,7 +276,9 @@ static void run(struct rest *r)
         MHD_run(r->daemon);
         r->clients.crowded = is_full(r);
     } while (was_full && !r->clients.crowded);
-    if (MHD_get_timeout(r->daemon, &ms) == MHD_YES)
+    if (r->resumed)
+        loop_timer_set(r->l, &r->timer, 0);
+    else if (MHD_get_timeout(r->daemon, &ms) == MHD_YES)
         loop_timer_set(r->l, &r->timer, (uint64_t)(ms < SILENCE_S * 1000 ? ms : SILENCE_S * 1000) * 1000000u);
     else
         loop_timer_del(r->l, &r->timer);
@@ -356,7 +363,7 @@ int rest_new(struct loop *l, int listen_fd, const struct rest_info *info, struct
     r->ports = ports;
     r->timer = (struct timer){.fn = on_timer, .what = "api"};
     clients_init(&r->clients, l);
-    watchers_init(&r->watchers, l, resume);
+    watchers_init(&r->watchers, l, resume, r);
     r->listener =
         (struct watch){.fd = listen_fd, .events = EPOLLIN, .fn = on_first_client, .what = "api listener"};
     int err = fd_set_nonblock(listen_fd, true);

@@ -24,9 +24,10 @@ struct watcher {
     int end; /* -errno: there will be nothing more */
 };
 
-void watchers_init(struct watchers *set, struct loop *l, void (*resume)(void *connection))
+void watchers_init(struct watchers *set, struct loop *l, void (*resume)(void *arg, void *connection),
+                   void *arg)
 {
-    *set = (struct watchers){.l = l, .resume = resume};
+    *set = (struct watchers){.l = l, .resume = resume, .arg = arg};
     event_log_init(&set->log, LOG_MAX);
 }
 
@@ -41,7 +42,7 @@ static void wake(struct watcher *w)
     if (!w->suspended)
         return;
     w->suspended = false;
-    w->set->resume(w->connection);
+    w->set->resume(w->set->arg, w->connection);
 }
 
 static void drop(struct watcher *w, int why)

@@ -26,14 +26,16 @@ struct watcher;
 
 struct watchers {
     struct loop *l;
-    void (*resume)(void *connection);
+    void (*resume)(void *arg, void *connection);
+    void *arg;
     struct watcher *first;
     unsigned n;
     bool ending;
     struct event_log log;
 };
 
-void watchers_init(struct watchers *set, struct loop *l, void (*resume)(void *connection));
+void watchers_init(struct watchers *set, struct loop *l, void (*resume)(void *arg, void *connection),
+                   void *arg);
 void watchers_done(struct watchers *set); /* the watchers are gone by then */
 
 /* watchers_tell - an event of the table, for port_table_on_change(); @set: struct watchers. */

@@ -40,7 +40,7 @@ for who in root user; do
     is "$line" 'no descriptors are left' 'when they are gone, so are their descriptors'
     await bad
     after=$(rss)
-    ok "and their memory ($before kB before, $after kB after)" [ "$after" -lt $((before + 8192)) ]
+    ok "and their memory ($before kB before, $after kB after)" [ "$after" -lt $((before + 16384)) ]
     run rootlet ctl --socket $state/api.sock list-ports
     is "$(sed 1d <<<"$stdout" | tr -s ' ')" '1 tcp 127.0.0.1 8007 7 ' 'the ports are what they were'
     finish t

@@ -12,10 +12,10 @@
 
 static int resumed;
 
-static void resume(void *connection)
+static void resume(void *arg, void *connection)
 {
     ++*(int *)connection;
-    resumed++;
+    ++*(int *)arg;
 }
 
 struct end {
@@ -64,7 +64,7 @@ static void test_news(struct loop *l)
     struct port_entry e = {.id = 7, .spec = {.proto = PORT_TCP, .parent_port = 80, .child_port = 80}};
     char buf[200] = "";
     size_t n;
-    watchers_init(&set, l, resume);
+    watchers_init(&set, l, resume, &resumed);
     watchers_tell(&set, PORT_ADDED, &e, NULL);
     ok(set.log.data == NULL, "what nobody watches is not kept");
     begin(&set, &a);
@@ -93,6 +93,7 @@ static void test_news(struct loop *l)
     end(&a);
     end(&b);
     is_int(set.n, 0, "they are gone");
+    is_int(resumed, a.resumed + b.resumed, "nobody else was resumed");
     watchers_done(&set);
 }
 
@@ -102,7 +103,7 @@ static void test_slow(struct loop *l)
     struct end slow, fast;
     struct port_entry e = {.id = 1, .spec = {.proto = PORT_UDP, .parent_port = 1, .child_port = 1}};
     size_t n, told = 0, heard = 0;
-    watchers_init(&set, l, resume);
+    watchers_init(&set, l, resume, &resumed);
     begin(&set, &slow);
     begin(&set, &fast);
     drain(fast.w, &n);
@@ -128,7 +129,7 @@ static void test_hang_up(struct loop *l)
     struct watchers set;
     struct end a, b;
     size_t n;
-    watchers_init(&set, l, resume);
+    watchers_init(&set, l, resume, &resumed);
     begin(&set, &a);
     begin(&set, &b);
     drain(a.w, &n);
@@ -151,7 +152,7 @@ static void test_limit(struct loop *l)
     struct watchers set;
     struct end e[WATCHERS_MAX];
     struct watcher *one_more;
-    watchers_init(&set, l, resume);
+    watchers_init(&set, l, resume, &resumed);
     for (size_t i = 0; i < array_size(e); i++)
         begin(&set, &e[i]);
     char *first = strdup("first\n");
