@@ -45,7 +45,7 @@
 enum {
     NOFILE_WANTED = 65536,
     NOFILE_RESERVED = 128, /* loop, sync, pipes of the relay, and something to spare */
-    FLOWS_MAX = 4096,
+    FLOWS_MAX = 16384, /* fewer than there are local ports to send from */
 };
 
 struct portd {
@@ -65,6 +65,7 @@ void portd_config_init(struct portd_config *c)
                                .userns_fd = -1,
                                .netns_fd = -1,
                                .source_ip_transparent = true,
+                               .udp_idle_s = PORTD_UDP_IDLE_S,
                                .workers = 1,
                                .sandbox = true,
                                .seccomp = true};
@@ -282,7 +283,7 @@ static int make_tcp(struct portd *p, const struct portd_worker *w, size_t connec
 
 static int make_udp(struct portd *p, const struct portd_worker *w, size_t flows)
 {
-    int r = udp_ports_new(p->l, flows, &p->udp);
+    int r = udp_ports_new(p->l, flows, (uint64_t)w->config->udp_idle_s * 1000000000u, &p->udp);
     if (r == 0 && w->can)
         r = udp_source_new(&p->can, &p->source);
     if (r == 0 && w->can)

@@ -2,7 +2,9 @@
 /* The inbound engine: accepts on listeners of the host's netns, dials in the child's netns, relays. A process of its own. */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 
+enum { PORTD_UDP_IDLE_S = 90 };
 enum { PORTD_WORKERS_MAX = 8 };
 
 struct portd_config {
@@ -12,10 +14,11 @@ struct portd_config {
     bool source_ip_transparent;
     unsigned
         workers; /* 1: this process does everything; more, at most PORTD_WORKERS_MAX: see net/portd_manager.h */
+    uint32_t udp_idle_s; /* a UDP flow ends after so many seconds of silence; at least 1 */
     bool sandbox, seccomp;
 };
 
-/* portd_config_init - all fds -1, sandbox, seccomp and source_ip_transparent on, one worker. */
+/* portd_config_init - all fds -1, sandbox, seccomp and source_ip_transparent on, one worker, 90 s for UDP. */
 void portd_config_init(struct portd_config *c);
 
 /**

@@ -2,6 +2,7 @@
 /* The UDP part of portd: one flow, a connected socket in this process's netns, for each client of a port. */
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/loop.h"
 #include "net/port.h"
@@ -11,10 +12,11 @@ struct udp_ports;
 
 /**
  * udp_ports_new - the engine; one for all ports
- * @max: flows at a time; the one that was silent for the longest makes room for a new one
+ * @max: flows at a time; udp_flows_evict() says which one makes room for a new one
+ * @idle_ns: a flow ends after so long a silence of both its ends
  * Return: 0 or -ENOMEM
  */
-int udp_ports_new(struct loop *l, size_t max, struct udp_ports **ret);
+int udp_ports_new(struct loop *l, size_t max, uint64_t idle_ns, struct udp_ports **ret);
 void udp_ports_free(struct udp_ports *u); /* NULL is fine */
 
 /**
