@@ -2,30 +2,29 @@
 /*
  * forward: published ports for somebody else's network namespace.  The same supervisor side and the same portd as in
  * `run`; only the namespaces come from outside.
+ *
+ *     open the target and try to join it        (core/nstarget.h)
+ *     bind the API socket                       (clients wait in its backlog)
+ *     portd: join, sandbox            ─ SYNC_UP ─▶  publish, serve the API, say that all is up
+ *     until a signal, or the end of the target
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
-#include <linux/nsfs.h>
 
 #include "applets/applet.h"
 #include "core/fd.h"
 #include "core/log.h"
 #include "core/loop.h"
-#include "core/ns.h"
-#include "core/parse.h"
+#include "core/notify.h"
+#include "core/nstarget.h"
 #include "core/proc.h"
 #include "core/strv.h"
+#include "core/unixsock.h"
 #include "net/port.h"
 #include "net/portd.h"
 #include "net/portspec.h"
@@ -34,12 +33,14 @@
 
 extern const struct applet applet_forward;
 
+enum { UDP_TIMEOUT_MAX = 86400 };
+
 struct options {
     bool help, version, debug, source_ip_transparent;
     struct strv publish;
     const char *target, *netns, *api_socket, *workers;
     unsigned n_workers;
-    uint32_t ready_fd;
+    uint32_t ready_fd, udp_timeout;
     bool have_ready_fd;
 };
 #define AT(field) offsetof(struct options, field)
@@ -49,14 +50,17 @@ static const struct opt table[] = {
     {"version", 'v', OPT_FLAG, AT(version), .help = "show the version"},
     {"debug", 0, OPT_FLAG, AT(debug), .help = "say every step on stderr"},
     {.help = "Where to"},
-    {"target", 't', OPT_STR, AT(target), .arg = "PID",
-     .help = "forward into this process's network namespace, and end with it"},
-    {"netns", 0, OPT_STR, AT(netns), .arg = "PATH", .help = "forward into this network namespace"},
+    {"target", 't', OPT_STR, AT(target), .arg = "PID|PATH",
+     .help = "forward into this process's network namespace, and end with it; or as --netns"},
+    {"netns", 0, OPT_STR, AT(netns), .arg = "PATH",
+     .help = "forward into this network namespace (/run/netns/NAME, /proc/PID/ns/net)"},
     {.help = "What"},
     {"publish", 'p', OPT_LIST, AT(publish), .arg = "SPEC",
      .help = "[IP:]PORT:[CHILD_IP:]PORT/PROTO, for example 8080:80/tcp; repeatable"},
     {"source-ip-transparent", 0, OPT_FLAG, AT(source_ip_transparent),
      .help = "keep the clients' source addresses (default: true)"},
+    {"udp-timeout", 0, OPT_UINT, AT(udp_timeout), .arg = "SECONDS",
+     .help = "forget a UDP client that is silent for so long (default 90)", .min = 1, .max = UDP_TIMEOUT_MAX},
     {"workers", 0, OPT_STR, AT(workers), .arg = "N|auto",
      .help = "processes that carry connections (default: 1; auto: one for every two processors)"},
     {.help = "Control"},
@@ -73,56 +77,51 @@ enum { FINISH_MS = 5000 }; /* for taking back what it has changed in the namespa
 struct forward {
     const struct options *o;
     struct loop *l;
-    struct watch signals, target;
-    int userns_fd, netns_fd, ready_fd;
-    pid_t pid;
+    struct watch signals, end;
+    struct nstarget target;
+    struct unix_listener api;
+    int ready_fd;
     struct portd_config portd_config;
     struct service portd;
     struct port_table *ports;
     struct rest_info info;
     struct rest *rest;
-    bool started, own_socket;
+    bool started;
 };
 
-/* ---- namespaces ---- */
-
-/* A namespace file's owning user namespace (ioctl_ns(2)). -1 when that is ours already, or beyond our reach. */
-static int open_owner(int netns_fd)
-{
-    fd_auto int own = ns_open(0, "user");
-    fd_auto int fd = ioctl(netns_fd, NS_GET_USERNS);
-    if (fd < 0 || own < 0 || ns_same(fd, own) != 0)
-        return -1;
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return steal_fd(&fd);
-}
+/* ---- what comes from outside ---- */
 
 static int open_target(struct forward *f)
 {
-    if (f->o->netns) {
-        f->netns_fd = open(f->o->netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (f->netns_fd < 0)
-            return log_errno(-errno, "cannot open network namespace '%s'", f->o->netns);
-    } else {
-        if (parse_pid(f->o->target, &f->pid) < 0) {
-            log_error("'%s' is no process id", f->o->target);
-            return -EINVAL;
-        }
-        f->target.fd = pidfd_open_(f->pid);
-        if (f->target.fd < 0)
-            return log_errno(f->target.fd, "cannot find process %d", f->pid);
-        f->netns_fd = ns_open(f->pid, "net");
-        if (f->netns_fd < 0)
-            return log_errno(f->netns_fd,
-                             "cannot open the network namespace of process %d (is it another user's?)",
-                             f->pid);
+    struct reason why = {.text = ""};
+    const char *name = f->o->netns ? f->o->netns : f->o->target;
+    int r = nstarget_open(name, f->o->netns != NULL, &f->target, &why);
+    if (r < 0)
+        log_error("%s", why.text);
+    return r;
+}
+
+/* After the target, which may be named by a descriptor; nobody may wait in vain for the end of any other that came in. */
+static int own_fds(struct forward *f)
+{
+    if (f->o->have_ready_fd) {
+        if (fd_set_cloexec((int)f->o->ready_fd, true) < 0)
+            return log_errno(-EBADF, "cannot use --ready-fd %u (is it open in this process?)",
+                             f->o->ready_fd);
+        f->ready_fd = (int)f->o->ready_fd;
     }
-    if (ioctl(f->netns_fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-        log_error("'%s' is no network namespace", f->o->netns ? f->o->netns : f->o->target);
-        return -EINVAL;
-    }
-    f->userns_fd = open_owner(f->netns_fd);
-    return 0;
+    const int keep[] = {f->ready_fd, f->target.netns_fd, f->target.userns_fd, f->target.pidfd};
+    int r = fd_close_all_but(3, keep, array_size(keep));
+    return r < 0 ? log_errno(r, "cannot close inherited descriptors") : 0;
+}
+
+static int open_api(struct forward *f)
+{
+    struct reason why = {.text = ""};
+    int r = f->o->api_socket ? unix_listen(f->o->api_socket, &f->api, &why) : 0;
+    if (r < 0)
+        log_error("API: %s", why.text);
+    return r;
 }
 
 /* ---- ports ---- */
@@ -159,30 +158,13 @@ static int publish_all(struct forward *f)
     return 0;
 }
 
-/* ---- the API ---- */
-
-static int open_api(struct forward *f)
+static int serve_api(struct forward *f)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    const char *path = f->o->api_socket;
-    if (str_format(sa.sun_path, sizeof(sa.sun_path), "%s", path) < 0)
-        return log_errno(-ENAMETOOLONG, "cannot make the API socket '%s'", path);
-    fd_auto int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return log_errno(-errno, "cannot make the API socket");
-    mode_t mask = umask(0177);
-    int r = bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
-    umask(mask);
-    if (r < 0)
-        return log_errno(r, "cannot make the API socket '%s'", path);
-    f->own_socket = true;
-    if (listen(fd, 64) < 0)
-        return log_errno(-errno, "cannot listen on the API socket '%s'", path);
-    f->info = (struct rest_info){.state_dir = "", .child_pid = f->pid, .port_driver = "builtin"};
-    r = rest_new(f->l, fd, &f->info, f->ports, &f->rest);
+    f->info = (struct rest_info){.state_dir = "", .child_pid = f->target.pid, .port_driver = "builtin"};
+    int r = rest_new(f->l, f->api.fd, &f->info, f->ports, &f->rest);
     if (r < 0)
         return log_errno(r, "cannot serve the API");
-    steal_fd(&fd);
+    f->api.fd = -1;
     return 0;
 }
 
@@ -195,17 +177,40 @@ static int serve_portd(void *config, int sync_fd)
     return portd_serve(c);
 }
 
-static int first_start(struct forward *f)
+static void portd_warns(const char *text, void *arg)
 {
-    int r = publish_all(f);
-    if (r == 0 && f->o->api_socket)
-        r = open_api(f);
-    if (r < 0)
-        return r;
-    f->started = true;
+    (void)arg;
+    log_warn("%s", text);
+}
+
+/* Its death is seen by the loop, which starts another. */
+static void portd_is_stuck(void *arg)
+{
+    struct forward *f = arg;
+    log_warn("portd does not answer; ending it");
+    if (f->portd.pidfd >= 0)
+        proc_signal(f->portd.pidfd, f->portd.pid, SIGKILL);
+}
+
+static void tell_ready(struct forward *f)
+{
     if (f->ready_fd >= 0 && write(f->ready_fd, "1", 1) != 1)
         log_warn("cannot write to the ready descriptor: %s", strerror(errno));
     fd_close(&f->ready_fd);
+    int r = notify_manager("READY=1");
+    if (r < 0)
+        log_warn("cannot tell the service manager at $NOTIFY_SOCKET: %s", strerror(-r));
+}
+
+static int first_start(struct forward *f)
+{
+    int r = publish_all(f);
+    if (r == 0 && f->api.fd >= 0)
+        r = serve_api(f);
+    if (r < 0)
+        return r;
+    f->started = true;
+    tell_ready(f);
     return 0;
 }
 
@@ -214,7 +219,7 @@ static void portd_is_up(struct service *s)
     struct forward *f = s->owner;
     int r = port_table_attach(f->ports, s->sync_fd);
     if (r < 0)
-        log_errno(r, "cannot hand the published ports to the forwarder");
+        log_errno(r, "cannot hand the published ports to portd");
     if (!f->started && (r < 0 || first_start(f) < 0))
         loop_quit(f->l, 1);
 }
@@ -228,22 +233,26 @@ static void portd_is_down(struct service *s)
 static void portd_failed(struct service *s, int status)
 {
     struct forward *f = s->owner;
-    log_debug("the forwarder ended with wait status %d", status);
+    if (status & 0x7f || status >> 8 != 1) /* 1: it has said why */
+        log_error("portd did not start (%s %d)", status & 0x7f ? "signal" : "exit status",
+                  status & 0x7f ? status & 0x7f : status >> 8);
     loop_quit(f->l, 1);
 }
 
 static int start_portd(struct forward *f)
 {
-    portd_config_init(&f->portd_config);
-    f->portd_config.userns_fd = f->userns_fd;
-    f->portd_config.netns_fd = f->netns_fd;
-    f->portd_config.source_ip_transparent = f->o->source_ip_transparent;
-    f->portd_config.workers = f->o->n_workers;
+    struct portd_config *c = &f->portd_config;
+    portd_config_init(c);
+    c->userns_fd = f->target.userns_fd;
+    c->netns_fd = f->target.netns_fd;
+    c->source_ip_transparent = f->o->source_ip_transparent;
+    c->udp_idle_s = f->o->udp_timeout;
+    c->workers = f->o->n_workers;
     f->portd = (struct service){
         .name = "portd",
         .serve = serve_portd,
-        .config = &f->portd_config,
-        .keep = {f->userns_fd, f->netns_fd},
+        .config = c,
+        .keep = {c->userns_fd, c->netns_fd},
         .n_keep = 2,
         .on_up = portd_is_up,
         .on_down = portd_is_down,
@@ -251,16 +260,25 @@ static int start_portd(struct forward *f)
         .owner = f,
     };
     int r = service_start(&f->portd, f->l);
-    return r < 0 ? log_errno(r, "cannot start the forwarder") : 0;
+    return r < 0 ? log_errno(r, "cannot start portd") : 0;
 }
 
 /* ---- the end ---- */
 
-static void on_end(struct loop *l, struct watch *w, uint32_t events)
+static void on_signal(struct loop *l, struct watch *w, uint32_t events)
 {
     (void)events;
-    log_debug("ending: %s", w->what);
+    (void)w;
+    log_debug("ending: a signal");
     loop_quit(l, 0);
+}
+
+static void on_target_end(struct loop *l, struct watch *w, uint32_t events)
+{
+    (void)events;
+    struct forward *f = container_of(w, struct forward, end);
+    log_info("process %d has ended, and so does its forwarder", (int)f->target.pid);
+    loop_quit(l, f->started ? 0 : 1);
 }
 
 static int watch_ends(struct forward *f)
@@ -270,12 +288,13 @@ static int watch_ends(struct forward *f)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    f->signals = (struct watch){.fd = -1, .fn = on_end, .what = "signal"};
+    signal(SIGPIPE, SIG_IGN); /* the ready descriptor's reader may be gone */
+    f->signals = (struct watch){.fd = -1, .fn = on_signal, .what = "signal"};
     int r = loop_signals(f->l, &f->signals, &set);
-    if (r == 0 && f->target.fd >= 0) {
-        f->target = (struct watch){
-            .fd = f->target.fd, .events = EPOLLIN, .fn = on_end, .what = "the target has ended"};
-        r = loop_add(f->l, &f->target);
+    if (r == 0 && f->target.pidfd >= 0) {
+        f->end = (struct watch){
+            .fd = f->target.pidfd, .events = EPOLLIN, .fn = on_target_end, .what = "end of the target"};
+        r = loop_add(f->l, &f->end);
     }
     return r < 0 ? log_errno(r, "cannot watch for the end") : 0;
 }
@@ -283,39 +302,44 @@ static int watch_ends(struct forward *f)
 static void done(struct forward *f)
 {
     rest_free(f->rest);
-    if (f->own_socket)
-        unlink(f->o->api_socket);
+    unix_listener_remove(&f->api);
+    fd_close(&f->api.fd);
     if (f->portd.name)
         service_finish(&f->portd, FINISH_MS);
     port_table_free(f->ports);
     loop_free(f->l);
     fd_close(&f->signals.fd);
-    fd_close(&f->target.fd);
-    fd_close(&f->userns_fd);
-    fd_close(&f->netns_fd);
     fd_close(&f->ready_fd);
+    nstarget_done(&f->target);
+}
+
+static int start(struct forward *f)
+{
+    int r = loop_new(&f->l);
+    if (r == 0)
+        r = port_table_new(&f->ports);
+    if (r < 0)
+        return log_errno(r, "cannot start");
+    port_table_on_warn(f->ports, portd_warns, NULL);
+    port_table_on_stuck(f->ports, portd_is_stuck, f);
+    r = watch_ends(f);
+    if (r == 0)
+        r = open_api(f);
+    return r == 0 ? start_portd(f) : r;
 }
 
 static int forward(const struct options *o)
 {
-    struct forward f = {
-        .o = o, .userns_fd = -1, .netns_fd = -1, .ready_fd = -1, .signals.fd = -1, .target.fd = -1};
-    if (o->have_ready_fd) {
-        f.ready_fd = (int)o->ready_fd;
-        fd_set_cloexec(f.ready_fd, true);
-    }
-    fd_close_all_but(3, f.ready_fd >= 0 ? &f.ready_fd : NULL, f.ready_fd >= 0 ? 1 : 0);
-    int r = loop_new(&f.l);
+    struct forward f = {.o = o,
+                        .target = {.pidfd = -1, .netns_fd = -1, .userns_fd = -1},
+                        .api.fd = -1,
+                        .ready_fd = -1,
+                        .signals.fd = -1};
+    int r = open_target(&f);
     if (r == 0)
-        r = port_table_new(&f.ports);
-    if (r < 0)
-        log_errno(r, "cannot start");
+        r = own_fds(&f);
     if (r == 0)
-        r = open_target(&f);
-    if (r == 0)
-        r = watch_ends(&f);
-    if (r == 0)
-        r = start_portd(&f);
+        r = start(&f);
     if (r == 0)
         r = loop_run(f.l);
     done(&f);
@@ -328,8 +352,29 @@ static int usage(void)
          "Usage: rootlet forward --target PID|--netns PATH -p SPEC... [OPTION]...\n\n"
          "Runs until it gets SIGTERM, SIGINT or SIGHUP, or the target process ends.\n\nOptions:");
     opt_help(stdout, table);
-    puts("\nExample: rootlet forward --target 1234 -p 127.0.0.1:8080:80/tcp");
+    puts("\nExamples:\n  rootlet forward --target 1234 -p 127.0.0.1:8080:80/tcp\n"
+         "  rootlet forward --target $(podman inspect -f '{{.State.Pid}}' web) -p 8080:80/tcp");
     return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int ignore_spec(const struct portspec *spec, void *arg)
+{
+    (void)spec;
+    (void)arg;
+    return 0;
+}
+
+/* Before anything is opened or started. */
+static int check_specs(const struct options *o)
+{
+    for (size_t i = 0; i < o->publish.n; i++) {
+        struct reason why = {.text = ""};
+        if (portspec_parse_range(o->publish.v[i], ignore_spec, NULL, &why) < 0) {
+            log_error("port spec '%s': %s", o->publish.v[i], why.text);
+            return -EINVAL;
+        }
+    }
+    return 0;
 }
 
 static int check(struct options *o, int argc, char **argv, int first)
@@ -343,13 +388,13 @@ static int check(struct options *o, int argc, char **argv, int first)
     else if (portd_workers_parse(o->workers, &o->n_workers) < 0)
         log_error("--workers: '%s' is neither auto nor a number from 1 to %d", o->workers, PORTD_WORKERS_MAX);
     else
-        return 0;
+        return check_specs(o);
     return -EINVAL;
 }
 
 static int forward_main(int argc, char **argv)
 {
-    struct options o = {.source_ip_transparent = true, .workers = "1"};
+    struct options o = {.source_ip_transparent = true, .workers = "1", .udp_timeout = PORTD_UDP_IDLE_S};
     int first, code = 1;
     if (opt_parse(table, &o, argc, argv, OPT_PERMUTE, &first) == 0) {
         log_set_debug(o.debug);

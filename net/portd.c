@@ -100,6 +100,7 @@ int portd_filter(bool manager)
         __NR_write,
         __NR_writev,
         __NR_clock_gettime,
+        __NR_ioctl, /* SIOCATMARK */
 #ifdef __NR_poll
         __NR_poll,
 #endif

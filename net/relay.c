@@ -21,6 +21,11 @@
  * peeking: what the destination did not take was never taken from the source. So the memory of the engine is bounded by
  * sizeof(struct relay) for each idle connection, plus SMALL for each one whose peer does not read.
  *
+ * Urgent data (RFC 6093) stays at its place in the stream and urgent. A copying read stops before its mark, but one that begins there goes
+ * on behind it; so bytes are copied only if the loop has just said whether they are urgent (EPOLLPRI), once for each time it does: which
+ * also saves the read that would find nothing more. splice(2) does not get past the mark at all, and takes it for the end of a stream that
+ * has ended behind it.
+ *
  * Events are level-triggered. A handler moves at most ROUNDS pieces and then returns to the loop, which calls again:
  * one fast connection cannot starve the others. EPOLLRDHUP only says that a read more is worth it: it is asked for with
  * EPOLLIN, by a half that is OPEN; one that is not must not look ahead of its bytes. EPOLLHUP cannot be masked and would spin: a socket
@@ -34,8 +39,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 
 #include "core/fd.h"
 #include "core/log.h"
@@ -51,7 +58,7 @@ enum {
 };
 
 /* What a source is watched for. */
-enum { SOURCE = EPOLLIN | EPOLLRDHUP };
+enum { SOURCE = EPOLLIN | EPOLLPRI | EPOLLRDHUP };
 
 enum half_state { HALF_OPEN, HALF_BLOCKED, HALF_SHUT, HALF_STATE_MAX };
 static const char *const half_state_names[] = {"open", "blocked", "shut"};
@@ -72,6 +79,7 @@ struct rest_bytes {
 struct half {
     enum half_state state;
     bool bulk;
+    bool urgent;             /* the source has urgent data that was not passed on yet */
     struct pipe_buf *pipe;   /* at most one of */
     struct rest_bytes *rest; /* these two is set */
 };
@@ -276,13 +284,40 @@ static ssize_t take_spliced(struct relay *r, int i)
     return n;
 }
 
-static ssize_t take(struct relay *r, int i, bool *ret_full)
+/* At the mark one byte is sent as urgent; before it take_small() comes up to it and no further (tcp(7), SIOCATMARK). */
+static ssize_t take_urgent(struct relay *r, int i, bool *ret_full)
+{
+    int at_mark = 0;
+    unsigned char byte;
+    if (ioctl(r->w[i].fd, SIOCATMARK, &at_mark) < 0)
+        return -errno;
+    if (!at_mark)
+        return take_small(r, i);
+    ssize_t n = recv_some(r->w[i].fd, &byte, 1, MSG_PEEK);
+    if (n <= 0)
+        return n;
+    ssize_t sent = send(r->w[!i].fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_OOB);
+    *ret_full = sent < 0 && errno == EAGAIN;
+    if (*ret_full)
+        return n;
+    if (sent < 0)
+        return -errno;
+    r->half[i].urgent = false;
+    return recv_some(r->w[i].fd, &byte, 1, 0);
+}
+
+static ssize_t take(struct relay *r, int i, bool may_copy, bool *ret_full)
 {
     struct half *h = &r->half[i];
+    if (h->urgent)
+        return take_urgent(r, i, ret_full);
     if (!h->bulk)
-        return take_small(r, i);
+        return may_copy ? take_small(r, i) : -EAGAIN;
     h->pipe = pipe_get(r->e);
-    return h->pipe ? take_spliced(r, i) : take_peeked(r, i, ret_full);
+    if (!h->pipe)
+        return may_copy ? take_peeked(r, i, ret_full) : -EAGAIN;
+    ssize_t n = take_spliced(r, i);
+    return n == 0 ? take_urgent(r, i, ret_full) : n;
 }
 
 /* The source has ended: pass that on. When both have, closing the sockets says the same: nothing is unread. */
@@ -295,10 +330,10 @@ static int shut(struct relay *r, int i)
 }
 
 /*
- * Move up to ROUNDS pieces through half @i. 0, or -errno: the connection is broken.
- * A small message that came alone was all there was: no second look, unless the end of stream is known to be behind it (@ends).
+ * Move up to ROUNDS pieces through half @i, of which the first @copies ones may be copied. 0, or -errno: the connection is broken.
+ * A small message that came alone was all there was: no second look, unless the end of stream is known to be behind it.
  */
-static int pump(struct relay *r, int i, bool ends)
+static int pump(struct relay *r, int i, int copies)
 {
     struct half *h = &r->half[i];
     for (int round = 0; round < ROUNDS && h->state != HALF_SHUT; round++) {
@@ -308,8 +343,8 @@ static int pump(struct relay *r, int i, bool ends)
         if (f < 0)
             return f;
         set_state(r, i, HALF_OPEN);
-        bool full = false, small = !h->bulk;
-        ssize_t n = take(r, i, &full);
+        bool full = false;
+        ssize_t n = take(r, i, round < copies, &full);
         if (n == -EAGAIN)
             return 0;
         if (n < 0)
@@ -323,8 +358,6 @@ static int pump(struct relay *r, int i, bool ends)
         }
         if (f < 0)
             return f;
-        if (small && n < SMALL && !ends)
-            return 0;
     }
     return 0;
 }
@@ -392,10 +425,12 @@ static void on_event(struct relay *r, int i, uint32_t events)
     int err = 0;
     if (r->e->idle_ns)
         r->moved = now_ns();
+    if (events & EPOLLIN)
+        r->half[i].urgent = events & EPOLLPRI;
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && r->half[i].state == HALF_OPEN)
-        err = pump(r, i, ends);
+        err = pump(r, i, ends ? ROUNDS : 1);
     if (err == 0 && !broken && (events & EPOLLOUT))
-        err = pump(r, !i, false);
+        err = pump(r, !i, 0);
     if (err < 0 || broken) {
         log_debug("relay: fd %d to %d: reset (%d)", r->w[i].fd, r->w[!i].fd, err);
         end(r, true);
@@ -429,6 +464,9 @@ int relay_add(struct relay_engine *e, int a, int b)
     r->e = e;
     r->w[0] = (struct watch){.fd = a, .events = SOURCE, .fn = on_a, .what = "relay"};
     r->w[1] = (struct watch){.fd = b, .events = SOURCE, .fn = on_b, .what = "relay"};
+    int on = 1;
+    for (int i = 0; i < 2; i++) /* else reads would leave the urgent byte out */
+        setsockopt(r->w[i].fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
     int err = loop_add(e->l, &r->w[0]);
     if (err == 0)
         err = loop_add(e->l, &r->w[1]);
