@@ -87,6 +87,8 @@ static int explain_bind(int r, const struct portspec *s, struct reason *why)
             "cap_net_bind_service=ep' on the executable, or choose a higher port",
             text, s->parent_port, now ? now : "1024", s->parent_port);
     }
+    if (r == -EAFNOSUPPORT)
+        return reason_set(why, r, "cannot publish %s: this host is without IPv6", text);
     return reason_set(why, r, "cannot publish %s: %s", text, strerror(-r));
 }
 

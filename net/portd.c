@@ -19,13 +19,17 @@
 #include "net/portd.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 
 #include "core/fd.h"
 #include "core/log.h"
@@ -45,7 +49,7 @@
 enum {
     NOFILE_WANTED = 65536,
     NOFILE_RESERVED = 128, /* loop, sync, pipes of the relay, and something to spare */
-    FLOWS_MAX = 16384, /* fewer than there are local ports to send from */
+    FLOWS_MAX = 16384,     /* fewer than there are local ports to send from */
 };
 
 struct portd {
@@ -100,7 +104,7 @@ int portd_filter(bool manager)
         __NR_write,
         __NR_writev,
         __NR_clock_gettime,
-        __NR_ioctl, /* SIOCATMARK */
+        __NR_ioctl,
 #ifdef __NR_poll
         __NR_poll,
 #endif
@@ -141,7 +145,9 @@ int portd_filter(bool manager)
         memcpy(all + array_size(calls), more, sizeof(more));
         return sandbox_seccomp(all, array_size(all), NULL, 0);
     }
-    struct sandbox_limit limits[SANDBOX_SOCKET_LIMITS];
+    struct sandbox_limit limits[SANDBOX_SOCKET_LIMITS + 1] = {
+        [SANDBOX_SOCKET_LIMITS] = {
+            .call = __NR_ioctl, .arg = 1, .mask = UINT32_MAX, .n = 1, .values = {SIOCATMARK}}};
     sandbox_socket_limits(limits);
     return sandbox_seccomp(calls, array_size(calls), limits, array_size(limits));
 }
@@ -184,6 +190,19 @@ static void warn_of_source(const char *text, void *arg)
 static void warn_of_limit(const char *text, void *arg)
 {
     warn_once(arg, SAID_FULL, text);
+}
+
+/* Then no server on a loopback address can be reached, which is where one looks for them; somebody forgot it. */
+static void check_loopback(const struct portd_config *c)
+{
+    struct ifreq ifr = {.ifr_name = "lo"};
+    fd_auto int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr) < 0 || (ifr.ifr_flags & IFF_UP))
+        return;
+    static const char text[] =
+        "the interface lo is down in the target's network namespace: servers on 127.0.0.1 "
+        "cannot be reached (run 'ip link set lo up' in there)";
+    sync_send(c->sync_fd, SYNC_WARN, text, strlen(text), NULL, 0);
 }
 
 static int join(const struct portd_config *c)
@@ -365,6 +384,8 @@ static void prepare_source(struct claim **ret_claim, struct transparent *ret_can
 static int prepare(const struct portd_config *c, struct claim **ret_claim, struct transparent *ret_can)
 {
     int r = join(c);
+    if (r == 0)
+        check_loopback(c);
     if (r == 0 && c->source_ip_transparent)
         prepare_source(ret_claim, ret_can);
     if (r == 0)

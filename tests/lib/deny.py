@@ -3,7 +3,8 @@
 
     deny.py CALL[,CALL]...=ERROR... COMMAND [ARG]...        for example: deny.py mount,umount2=EPERM clone3=ENOSYS id -u
 
-Two more names: clone-newuser is clone(2) with CLONE_NEWUSER among its flags, and unshare-newuser the same of unshare(2). COMMAND is not
+More names: clone-newuser is clone(2) with CLONE_NEWUSER among its flags, and unshare-newuser the same of unshare(2); socket-inet6 is
+socket(2) for IPv6, as on a machine without it. COMMAND is not
 under no_new_privs when this is started with CAP_SYS_ADMIN, so that setuid programs go on working, as below Docker's own filter.
 """
 import ctypes
@@ -23,6 +24,7 @@ arch, calls = NUMBERS[platform.machine()]
 calls |= {'pidfd_send_signal': 424, 'open_tree': 428, 'move_mount': 429, 'fsopen': 430, 'fsconfig': 431, 'fsmount': 432, 'pidfd_open': 434,
           'clone3': 435, 'openat2': 437, 'mount_setattr': 442}
 CLONE_NEWUSER = 0x10000000
+AF_INET6 = 10
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 NR, ARCH, ARG0, ALLOW, ERRNO = 0, 4, 16, 0x7FFF0000, 0x00050000
 
@@ -34,7 +36,9 @@ while '=' in command[0]:
     for name in names.split(','):
         call, _, flag = name.partition('-')
         program += [(LOAD, 0, 0, NR)]
-        if flag:
+        if flag == 'inet6':
+            program += [(JUMP_EQUAL, 0, 3, calls[call]), (LOAD, 0, 0, ARG0), (JUMP_EQUAL, 0, 1, AF_INET6), refuse]
+        elif flag:
             program += [(JUMP_EQUAL, 0, 3, calls[call]), (LOAD, 0, 0, ARG0), (JUMP_SET, 0, 1, CLONE_NEWUSER), refuse]
         else:
             program += [(JUMP_EQUAL, 0, 1, calls[call]), refuse]
