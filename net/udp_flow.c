@@ -159,8 +159,9 @@ static void on_expiry(struct loop *l, struct timer *timer)
     for (int i = 0; i < LISTS; i++) {
         const struct list *list = &t->lists[i];
         while (list->oldest && now - list->oldest->used >= t->idle_ns) {
-            log_debug("ports: a flow was idle for %llu s", (unsigned long long)(t->idle_ns / 1000000000u));
             t->end(list->oldest);
+            log_debug("ports: a flow has ended after %llu s of silence",
+                      (unsigned long long)(t->idle_ns / 1000000000u));
         }
         if (list->oldest && list->oldest->used + t->idle_ns < next)
             next = list->oldest->used + t->idle_ns;
