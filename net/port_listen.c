@@ -104,6 +104,8 @@ static int set_options(int fd, bool udp, int family, bool dual)
         r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual);
     if (r < 0)
         return r;
+    if (udp) /* as much as net.core.rmem_max allows: whatever comes while portd is not running at this moment has to fit */
+        set_int(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20);
     if (udp) /* the address a datagram was sent to, so that the answer can come from it (ip(7), ipv6(7)) */
         return family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
                                   : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);

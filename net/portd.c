@@ -96,6 +96,8 @@ int portd_filter(bool manager)
         __NR_getsockname,
         __NR_getpeername,
         __NR_bind,
+        __NR_recvmmsg,
+        __NR_sendmmsg,
         __NR_recvmsg,
         __NR_sendmsg,
         __NR_pipe2,

@@ -26,10 +26,9 @@
 #include "core/fd.h"
 #include "core/log.h"
 #include "net/ip.h"
+#include "net/udp_batch.h"
 #include "net/udp_dial.h"
 #include "net/udp_flow.h"
-
-enum { BATCH = 64, DATAGRAM_MAX = 65535 };
 
 struct flow {
     struct udp_flow f;
@@ -52,7 +51,7 @@ struct udp_ports {
     struct udp_port *ports;
     struct udp_flows *flows;
     struct udp_dialler dialler;
-    unsigned char buf[DATAGRAM_MAX];
+    struct udp_batch *batch;
 };
 
 size_t udp_ports_flows(const struct udp_ports *u)
@@ -73,45 +72,42 @@ static void flow_end(struct udp_flow *uf)
 }
 
 /* The address to answer from, as a control message (ip(7), ipv6(7)). */
-static void set_local(struct msghdr *m, const struct flow *f, void *control)
+static size_t set_local(struct cmsghdr *c, const struct flow *f)
 {
-    struct cmsghdr *c = control;
     if (IN6_IS_ADDR_UNSPECIFIED(&f->f.key.local))
-        return;
-    m->msg_control = control;
+        return 0;
     if (f->port->family == AF_INET) {
         struct in_pktinfo info = {.ipi_ifindex = 0};
         memcpy(&info.ipi_spec_dst, &f->f.key.local.s6_addr[12], 4);
-        m->msg_controllen = CMSG_SPACE(sizeof(info));
         c->cmsg_level = IPPROTO_IP;
         c->cmsg_type = IP_PKTINFO;
         c->cmsg_len = CMSG_LEN(sizeof(info));
         memcpy(CMSG_DATA(c), &info, sizeof(info));
-    } else {
-        struct in6_pktinfo info = {.ipi6_addr = f->f.key.local, .ipi6_ifindex = f->f.key.ifindex};
-        m->msg_controllen = CMSG_SPACE(sizeof(info));
-        c->cmsg_level = IPPROTO_IPV6;
-        c->cmsg_type = IPV6_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof(info));
-        memcpy(CMSG_DATA(c), &info, sizeof(info));
+        return CMSG_SPACE(sizeof(info));
     }
+    struct in6_pktinfo info = {.ipi6_addr = f->f.key.local, .ipi6_ifindex = f->f.key.ifindex};
+    c->cmsg_level = IPPROTO_IPV6;
+    c->cmsg_type = IPV6_PKTINFO;
+    c->cmsg_len = CMSG_LEN(sizeof(info));
+    memcpy(CMSG_DATA(c), &info, sizeof(info));
+    return CMSG_SPACE(sizeof(info));
 }
 
-static void answer(struct flow *f, const void *data, size_t len)
+/* The first @n of the batch are for the client. */
+static void answer(struct flow *f, unsigned n)
 {
     union {
         struct cmsghdr align;
         char space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
     } control;
     memset(&control, 0, sizeof(control));
-    struct iovec iov = {(void *)(uintptr_t)data, len};
-    struct msghdr m = {.msg_name = &f->f.key.client,
-                       .msg_namelen = ip_len(&f->f.key.client),
-                       .msg_iov = &iov,
-                       .msg_iovlen = 1};
-    set_local(&m, f, &control);
-    if (sendmsg(f->port->w.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        log_debug("ports: answer of %zu bytes dropped: %s", len, strerror(errno));
+    struct udp_batch_to to = {
+        .addr = &f->f.key.client, .control = &control, .controllen = set_local(&control.align, f)};
+    for (unsigned done = 0; done < n;) {
+        bool refused = false; /* not on a socket that is connected to nobody; but never turn in a circle */
+        done += udp_batch_send(f->port->u->batch, f->port->w.fd, done, n - done, &to, &refused);
+        done += refused;
+    }
 }
 
 /* Nobody listens there. 0: try the next one; -ENOENT: there is none; -ECONNABORTED: the flow is gone. */
@@ -135,21 +131,13 @@ static void on_flow(struct loop *l, struct watch *w, uint32_t events)
     (void)events;
     struct flow *f = container_of(w, struct flow, w);
     struct udp_ports *u = f->port->u;
-    bool any = false;
-    for (int i = 0; i < BATCH; i++) {
-        ssize_t n = recv(w->fd, u->buf, sizeof(u->buf), MSG_DONTWAIT);
-        if (n >= 0) {
-            any = true;
-            answer(f, u->buf, (size_t)n);
-            continue;
-        }
-        if (errno == EAGAIN)
-            break;
-        if (errno == ECONNREFUSED && next_target(f) != -ENOENT)
-            return;
-    }
-    if (any)
+    int n = udp_batch_recv(u->batch, w->fd);
+    if (n > 0) {
+        answer(f, (unsigned)n);
         udp_flows_heard(u->flows, &f->f, true);
+    } else if (n == -ECONNREFUSED) {
+        next_target(f);
+    }
 }
 
 static int flow_open(struct flow *f)
@@ -219,53 +207,49 @@ static void read_local(struct msghdr *m, struct udp_flow_key *k)
     }
 }
 
-/*
- * Send a client's datagram on. Within this machine a refusal is known when send(2) returns, so the datagram itself can
- * still be sent to the next target; an earlier one's refusal may be reported by the send as well.
- */
-static void deliver(struct flow *f, const void *data, size_t len)
+/* Has what was sent been refused already? Within this machine that is known when send(2) returns. */
+static bool was_refused(int fd)
 {
-    f->up.tried = f->f.answered ? f->port->targets.n : 1;
-    for (unsigned i = 0; i <= f->port->targets.n; i++) {
-        int err = 0;
-        socklen_t size = sizeof(err);
-        if (send(f->up.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-            err = errno;
-        else if (f->up.tried < f->port->targets.n)
-            getsockopt(f->up.fd, SOL_SOCKET, SO_ERROR, &err, &size);
-        if (err != ECONNREFUSED || next_target(f) == -ECONNABORTED)
+    int err = 0;
+    socklen_t len = sizeof(err);
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == ECONNREFUSED;
+}
+
+/*
+ * Send @n of a client's datagrams on, from the one @first on. While it is not known who listens the first one is sent alone: if it is
+ * refused it goes to the next target. An earlier one's refusal may be reported by a send, too: then the same again.
+ */
+static void deliver(struct flow *f, unsigned first, unsigned n)
+{
+    unsigned end = first + n, refusals = 0;
+    const unsigned targets = f->port->targets.n;
+    f->up.tried = f->f.answered ? targets : 1;
+    for (unsigned at = first; at < end;) {
+        bool refused = false, alone = at == first && f->up.tried < targets;
+        unsigned sent = udp_batch_send(f->port->u->batch, f->up.fd, at, alone ? 1 : end - at, NULL, &refused);
+        if (alone && sent > 0 && was_refused(f->up.fd)) {
+            refused = true;
+            sent = 0;
+        }
+        at += sent;
+        if (!refused)
+            continue;
+        if (next_target(f) == -ECONNABORTED)
             return;
+        if (++refusals > targets) { /* one is lost, as it would be without us */
+            at++;
+            refusals = 0;
+        }
     }
 }
 
-/* 1: one datagram was dealt with; 0: there is none. */
-static int take_datagram(struct udp_port *p)
+/* Whose is this datagram? A port of 0 can be answered by nobody. */
+static void key_of(struct udp_port *p, unsigned i, struct udp_flow_key *ret)
 {
-    struct udp_ports *u = p->u;
-    union {
-        struct cmsghdr align;
-        char space[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
-    } control;
-    struct udp_flow_key k;
-    memset(&k, 0, sizeof(k));
-    struct iovec iov = {u->buf, sizeof(u->buf)};
-    struct msghdr m = {.msg_name = &k.client,
-                       .msg_namelen = sizeof(k.client),
-                       .msg_iov = &iov,
-                       .msg_iovlen = 1,
-                       .msg_control = &control,
-                       .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(p->w.fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (n < 0)
-        return errno != EAGAIN;  /* an ICMP error of an earlier answer: take the next */
-    if (ip_port(&k.client) == 0) /* nobody could answer that */
-        return 1;
-    k.port = p->id;
-    read_local(&m, &k);
-    struct flow *f = flow_of(p, &k);
-    if (f)
-        deliver(f, u->buf, (size_t)n);
-    return 1;
+    memset(ret, 0, sizeof(*ret)); /* keys are compared as bytes */
+    ret->client = *udp_batch_from(p->u->batch, i);
+    ret->port = p->id;
+    read_local(udp_batch_msg(p->u->batch, i), ret);
 }
 
 static void on_port(struct loop *l, struct watch *w, uint32_t events)
@@ -273,8 +257,17 @@ static void on_port(struct loop *l, struct watch *w, uint32_t events)
     (void)l;
     (void)events;
     struct udp_port *p = container_of(w, struct udp_port, w);
-    for (int i = 0; i < BATCH && take_datagram(p); i++)
-        ;
+    struct udp_flow_key k[UDP_BATCH];
+    int n = udp_batch_recv(p->u->batch, w->fd);
+    for (int i = 0; i < n; i++)
+        key_of(p, (unsigned)i, &k[i]);
+    for (int i = 0, next; i < n; i = next) {
+        for (next = i + 1; next < n && memcmp(&k[i], &k[next], sizeof(k[i])) == 0; next++)
+            ;
+        struct flow *f = ip_port(&k[i].client) ? flow_of(p, &k[i]) : NULL;
+        if (f)
+            deliver(f, (unsigned)i, (unsigned)(next - i));
+    }
 }
 
 static void set_targets(struct udp_targets *t, const struct portd_add *add, const union sockaddr_ip *first)
@@ -336,14 +329,30 @@ int udp_ports_del(struct udp_ports *u, uint32_t id)
     return -ENOENT;
 }
 
+void udp_ports_free(struct udp_ports *u)
+{
+    if (!u)
+        return;
+    while (u->ports) {
+        struct udp_port *p = u->ports;
+        u->ports = p->next;
+        port_free(p);
+    }
+    udp_flows_free(u->flows);
+    udp_batch_free(u->batch);
+    free(u);
+}
+
 int udp_ports_new(struct loop *l, size_t max, uint64_t idle_ns, struct udp_ports **ret)
 {
     struct udp_ports *u = calloc(1, sizeof(*u));
     if (!u)
         return -ENOMEM;
-    int r = udp_flows_new(l, max, idle_ns, flow_end, &u->flows);
+    int r = udp_batch_new(&u->batch);
+    if (r == 0)
+        r = udp_flows_new(l, max, idle_ns, flow_end, &u->flows);
     if (r < 0) {
-        free(u);
+        udp_ports_free(u);
         return r;
     }
     u->l = l;
@@ -355,17 +364,4 @@ void udp_ports_keep_source(struct udp_ports *u, struct udp_source *source,
                            void (*warn)(const char *text, void *arg), void *arg)
 {
     u->dialler = (struct udp_dialler){.source = source, .warn = warn, .warn_arg = arg};
-}
-
-void udp_ports_free(struct udp_ports *u)
-{
-    if (!u)
-        return;
-    while (u->ports) {
-        struct udp_port *p = u->ports;
-        u->ports = p->next;
-        port_free(p);
-    }
-    udp_flows_free(u->flows);
-    free(u);
 }
