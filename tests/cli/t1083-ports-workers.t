@@ -17,8 +17,7 @@ up() {
 }
 # Exchanges through the ports until COMMAND succeeds, at most 2000.
 exchange_until() {
-    local i
-    for i in {1..2000}; do
+    for _ in {1..2000}; do
         if "$@"; then return; fi
         as-$who $netload connect 127.0.0.1 8080 0 1 >/dev/null 2>&1
     done
