@@ -40,8 +40,8 @@ int fib_local_all(int nl, unsigned ifindex, int family, uint32_t table, uint32_t
     return nl_talk(nl, &b, NULL, NULL, why);
 }
 
-int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src, uint32_t table,
-              struct reason *why)
+int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src,
+              uint32_t table, struct reason *why)
 {
     struct nl_buf b;
     struct rtmsg info = local_route;

@@ -24,8 +24,8 @@ int fib_local_all(int nl, unsigned ifindex, int family, uint32_t table, uint32_t
  * @add: else take the route away again
  * @src: what this host's answers to @addr come from when their sender has no address; for removal it may be NULL
  */
-int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src, uint32_t table,
-              struct reason *why);
+int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src,
+              uint32_t table, struct reason *why);
 
 /* fib_rule_mark - packets with fwmark @mark are routed by @table first. There already: fine. */
 int fib_rule_mark(int nl, int family, uint32_t mark, uint32_t table, uint32_t priority, struct reason *why);

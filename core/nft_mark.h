@@ -7,9 +7,10 @@
 
 /* Packet marks. @begun and @begun_low differ in the lowest bit only, which is set in @begun_low. */
 struct nft_marks {
-    uint32_t begun;     /* of a socket that begins connections */
-    uint32_t begun_low; /* the same, of a UDP socket that has the upper twin of the port that it is to be seen at */
-    uint32_t answer;    /* what their answers get */
+    uint32_t begun; /* of a socket that begins connections */
+    uint32_t
+        begun_low; /* the same, of a UDP socket that has the upper twin of the port that it is to be seen at */
+    uint32_t answer; /* what their answers get */
 };
 
 /* A port below this one, or'ed with it, is its upper twin. */

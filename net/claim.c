@@ -95,7 +95,8 @@ static void on_alarm(int sig)
 static int lock_for_start(const struct claim *c)
 {
     struct sigaction act = {.sa_handler = on_alarm}, before;
-    struct itimerval limit = {.it_value.tv_sec = LOCK_SECONDS, .it_interval.tv_sec = LOCK_SECONDS}, none = {{0}};
+    struct itimerval limit = {.it_value.tv_sec = LOCK_SECONDS, .it_interval.tv_sec = LOCK_SECONDS},
+                     none = {{0}};
     sigset_t set, mask;
     sigemptyset(&set);
     sigaddset(&set, SIGALRM);
@@ -160,7 +161,8 @@ static int read_records(const struct claim *c, struct records *ret)
 static int write_record(const struct claim *c, unsigned number, unsigned off, struct reason *why)
 {
     struct reason kernel = {.text = ""};
-    int r = fib_local_all(c->nl, if_nametoindex("lo"), AF_INET, id_of(number, CLAIM_ALL), METRIC | off, &kernel);
+    int r =
+        fib_local_all(c->nl, if_nametoindex("lo"), AF_INET, id_of(number, CLAIM_ALL), METRIC | off, &kernel);
     return r < 0 ? reason_set(why, r, "the kernel refuses a routing table: %s",
                               *kernel.text ? kernel.text : strerror(-r))
                  : 0;
@@ -253,7 +255,8 @@ static int start(struct claim *c, struct reason *why)
     if (r == 0)
         r = find_number(c, all.numbers);
     if (r < 0)
-        return reason_set(why, r, r == -EBUSY ? "there are %d other forwarders" : "cannot claim one of %d numbers",
+        return reason_set(why, r,
+                          r == -EBUSY ? "there are %d other forwarders" : "cannot claim one of %d numbers",
                           NUMBERS);
     open_settings(c, all.off);
     r = write_record(c, c->number, off_of(c), why);
@@ -275,7 +278,11 @@ int claim_new(struct claim **ret, struct reason *why)
     c->nl = nl_open(NETLINK_ROUTE);
     c->nl_other = nl_open(NETLINK_ROUTE);
     c->probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int r = c->netns < 0 ? c->netns : c->nl < 0 ? c->nl : c->nl_other < 0 ? c->nl_other : c->probe < 0 ? -errno : 0;
+    int r = c->netns < 0      ? c->netns
+            : c->nl < 0       ? c->nl
+            : c->nl_other < 0 ? c->nl_other
+            : c->probe < 0    ? -errno
+                              : 0;
     r = r < 0 ? reason_set(why, r, "cannot open the network namespace: %s", strerror(-r)) : start(c, why);
     if (r < 0) {
         claim_free(c);

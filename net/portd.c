@@ -139,6 +139,7 @@ int portd_filter(bool manager)
         __NR_clone,           __NR_clone3,    __NR_waitid,    __NR_pidfd_send_signal, __NR_kill,
         __NR_socketpair,      __NR_setsid,    __NR_prctl,     __NR_seccomp,           __NR_close_range,
         __NR_getppid,         __NR_prlimit64, __NR_getrandom, __NR_epoll_create1,     __NR_set_robust_list,
+        __NR_ioctl, /* if_nametoindex(3) */
         __NR_set_tid_address, __NR_rseq,
     };
     if (manager) {
@@ -397,7 +398,7 @@ static int prepare(const struct portd_config *c, struct claim **ret_claim, struc
 
 int portd_serve(const struct portd_config *c)
 {
-    struct transparent can;
+    struct transparent can = {.nl = -1};
     struct claim *claim = NULL;
     struct portd_worker w = {.config = c, .can = c->source_ip_transparent ? &can : NULL};
     int r = prepare(c, &claim, &can);

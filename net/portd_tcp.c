@@ -44,7 +44,9 @@
 enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3, MUTE_MAX = 8 };
 enum { KEEP_IDLE = 60, KEEP_INTERVAL = 20, KEEP_PROBES = 6 }; /* seconds, seconds, number */
 static const uint64_t RETRY_NS = 200 * 1000000ull;
-static const uint64_t SILENCE_NS = 3500 * 1000000ull; /* a lost SYN is sent again after 1 and 3 s (RFC 6298); a new bridge needs 2 s for IPv6 (RFC 4862) */
+static const uint64_t SILENCE_NS =
+    3500 *
+    1000000ull; /* a lost SYN is sent again after 1 and 3 s (RFC 6298); a new bridge needs 2 s for IPv6 (RFC 4862) */
 static const uint64_t MUTE_NS = 60 * 1000000000ull;
 
 /* A target from which nothing comes back to clients' addresses, but to local ones: not tried for a while. */

@@ -97,8 +97,7 @@ static void setup_followed(struct claim *c, struct transparent *t)
 
 void transparent_setup(struct claim *c, struct transparent *ret)
 {
-    struct transparent t = {
-        .mark = claim_id(c, CLAIM_ALL), .clients = claim_id(c, CLAIM_CLIENTS), .nl = -1};
+    struct transparent t = {.mark = claim_id(c, CLAIM_ALL), .clients = claim_id(c, CLAIM_CLIENTS), .nl = -1};
     fd_auto int nl = nl_open(NETLINK_ROUTE);
     if (nl < 0) {
         reason_set(&t.why, nl, "cannot open a netlink socket: %s", strerror(-nl));

@@ -15,7 +15,7 @@ struct transparent {
     struct reason loose; /* if followed is not: the cause */
     uint32_t mark;       /* of what is sent; with low_ports: and this one, or'ed with 1 */
     uint32_t clients;    /* first of the tables for UDP clients */
-    int nl;              /* socket for questions about routes: of each process that uses this its own, the caller's; -1: not opened */
+    int nl; /* socket for questions about routes: of each process that uses this its own, the caller's; -1: not opened */
 };
 
 /**
@@ -28,7 +28,7 @@ void transparent_setup(struct claim *c, struct transparent *ret);
 
 enum transparent_way {
     TRANSPARENT_NO,
-    TRANSPARENT_LOCAL,  /* the target is an address of this netns (somebody may redirect it) */
+    TRANSPARENT_LOCAL, /* the target is an address of this netns (somebody may redirect it) */
     TRANSPARENT_BEHIND, /* it is a machine whose answers come by here: a container behind a bridge of this netns */
 };
 

@@ -189,7 +189,7 @@ static int client_hold(struct udp_source *s, const union sockaddr_ip *a, unsigne
         if (!c)
             return reason_set(why, -ENOMEM, "out of memory");
         int r = fib_local(s->nl, true, s->lo, a->sa.sa_family, bytes_of(a), bytes_of(&t->to),
-                                  s->first_table + table, &kernel);
+                          s->first_table + table, &kernel);
         if (r < 0) {
             free(c);
             return reason_set(why, r, "the kernel refuses a route: %s",
@@ -209,8 +209,7 @@ static void client_release(struct udp_source *s, const union sockaddr_ip *a, uns
     struct client **at = client_find(s, a, table), *c = *at;
     if (!c || --c->refs > 0)
         return;
-    int r = fib_local(s->nl, false, s->lo, a->sa.sa_family, bytes_of(a), NULL, s->first_table + table,
-                              NULL);
+    int r = fib_local(s->nl, false, s->lo, a->sa.sa_family, bytes_of(a), NULL, s->first_table + table, NULL);
     if (r < 0)
         log_debug("source addresses: route of a client: %s", strerror(-r));
     s->tables[table].clients--;

@@ -26,8 +26,7 @@ pss() { for pid in $portd; do cat /proc/$pid/smaps_rollup; done | awk '/^Pss:/ {
 descriptors() { for pid in $portd; do ls /proc/$pid/fd; done | wc -l; }
 # Exchanges through the port until the forwarder has no more descriptors than this; each is a turn of its loop.
 calm_down() {
-    local i
-    for i in {1..500}; do
+    for _ in {1..500}; do
         run $netload connect 127.0.0.1 8080 0 1
         if [ "$(descriptors)" -le "$1" ]; then return; fi
     done

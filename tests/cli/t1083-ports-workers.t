@@ -17,8 +17,7 @@ up() {
 }
 # Exchanges through the ports until COMMAND succeeds, at most 2000.
 exchange_until() {
-    local i
-    for i in {1..2000}; do
+    for _ in {1..2000}; do
         if "$@"; then return; fi
         as-$who $netload connect 127.0.0.1 8080 0 1 >/dev/null 2>&1
     done
@@ -123,6 +122,37 @@ for who in root user; do
     finish crowd
     finish c
     err_is '' 'nothing to complain of'
+done
+
+# --- clients' addresses
+from_world() {
+    local caller=$who
+    who=root
+    run in-world "$@"
+    who=$caller
+}
+for who in root user; do
+    launch c rootlet run --workers=2 --net=slirp4netns --copy-up=/etc --port-driver=builtin -p 0.0.0.0:8001:1/udp -p 0.0.0.0:8080:2/tcp \
+        $servers peer:0.0.0.0:1 http:0.0.0.0:2
+    idle=$(sockets "$(worker 0)")
+    for time in first second; do
+        from_world $client udp 192.0.2.2 8001
+        out_like '^192\.0\.2\.1 ' "the $time worker 0 keeps UDP clients' addresses"
+        for _ in 1 2 3 4; do
+            from_world curl -sS http://192.0.2.2:8080/client
+            out_like '^192\.0\.2\.1 ' "and every worker those of TCP clients"
+        done
+        [ $time = first ] || continue
+        before=$(worker 0)
+        kill -KILL $before
+        for _ in {1..200}; do
+            if is_replaced 0 $before; then break; fi
+            from_world curl -sS http://192.0.2.2:8080/client
+        done
+        ok 'another one' is_replaced 0 $before
+    done
+    finish c
+    err_unlike 'source addresses' 'without a word of what would be missing'
 done
 
 # --- how many

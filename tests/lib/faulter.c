@@ -177,7 +177,8 @@ static const struct call calls[] = {
     C(socket, "EMFILE,EPERM"),
     C(socketpair, "EMFILE"),
     C(statfs, "EIO", 1),
-    {457, "statmount", "ENOSYS,EPERM,ENOMEM", 0, 0}, /* younger than the headers (include/uapi/asm-generic/unistd.h) */
+    {457, "statmount", "ENOSYS,EPERM,ENOMEM", 0,
+     0}, /* younger than the headers (include/uapi/asm-generic/unistd.h) */
     C(statx, "ENOSYS", 2),
     C(symlinkat, "ENOSPC", 3),
     C(sysinfo, "EPERM"),
