@@ -10,7 +10,6 @@ news() {
     hear "$1" || line='{"event":"(nothing)"}'
     is "$(json "' '.join(map(str, $event))" <<<"$line")" "$2" "$3"
 }
-events() { while IFS= read -r one; do json "' '.join(map(str, $event))" <<<"$one"; done; }
 
 for who in root user; do
     state=/tmp/$([ $who = root ] && echo root || echo tester)/state
