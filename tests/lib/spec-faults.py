@@ -113,7 +113,7 @@ for variant in VARIANTS:
     want = look(variant)
     calls = [line.split() for line in lines if line.startswith("call ")]
     if end(lines) != ("exit", "0") or not calls or [line for line in lines if line.startswith("unknown ")]:
-        sys.exit(f"{variant}: {lines[-3:]} {err}")
+        sys.exit(f"{variant}: {[line for line in lines if line.startswith('unknown ')]} {lines[-1]} {err}")
     early = True
     for _, role, _, call, number, kinds in calls:
         early = early and call != "openat"
