@@ -114,6 +114,19 @@ run rootlet spec --map-uid=1:2 config.json
 status_is 64 'a bad map line'
 run rootlet spec --check -i config.json
 status_is 64 'options that exclude each other'
+for option in mode={auto,outside,inside,nested} runtime={any,runc,crun} map={auto,self,subid,proc} net={auto,keep,host,/run/netns/a} \
+    sys={auto,sysfs,rbind,remove,keep} cgroup={none,delegated,keep} groups={auto,drop,error} rlimits={keep,clamp} oom={clamp,keep} lsm={keep,drop}; do
+    run rootlet spec --$option config.json
+    isnt "$status" 64 "--$option is an option"
+done
+for option in mode runtime map sys cgroup groups rlimits oom lsm; do
+    run rootlet spec --$option=other config.json
+    status_is 64 "--$option=other is none"
+    err_like "^rootlet spec: --$option: bad value 'other' \(one of: [a-z, ]+\)" 'and what there is is said'
+done
+run rootlet spec --check --diff config.json
+status_is 1 '--check and --diff together'
+out_like $'^--- config.json\n\\+\\+\\+ rootless' 'do both'
 run rootlet spec --net=none config.json
 err_like 'auto, keep and host' 'a network that is none'
 who=root

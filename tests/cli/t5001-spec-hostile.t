@@ -3,6 +3,7 @@
 # shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086
 . "$(dirname "$0")/../lib/tap.sh"
 in_sandbox --root
+LIMIT=120
 who=user
 dir=/tmp/tester/hostile
 run mkdir $dir
@@ -82,6 +83,12 @@ bad 'a thousand digits' 3 "{\"process\":{\"rlimits\":[{\"hard\":$(deep 9 1000)}]
 bad '2^63 with a sign' 3 '{"linux":{"resources":{"memory":{"limit":9223372036854775808}}}}' ': \.linux\.resources\.memory\.limit: .* out of range'
 bad 'null in a list' 3 '{"mounts":[null]}' ': \.mounts\[0\]: null in an array'
 bad '65 namespaces' 3 "{\"linux\":{\"namespaces\":[$(deep '{},' 64){}]}}" ': \.linux\.namespaces: more than 64 namespaces'
+
+# --- every member that the specification knows
+run "$TOP/tests/lib/spec-fields.py" "$ROOTLET" "$TOP/tests/spec/every.json"
+status_is 0 'each member is given what it may not be'
+is "$(grep -c '^wrong' <<<"$stdout")" 0 "of $(sed -n 's/^tried //p' <<<"$stdout") texts not one is taken or refused otherwise" || diag "$(grep '^wrong' <<<"$stdout" | head -n 40)"
+ok 'which are more than a thousand' test "$(sed -n 's/^tried //p' <<<"$stdout")" -gt 1000
 
 # --- a config.json that cannot be made rootless: status 2, the member, what a runtime would have said
 bad 'no process' 2 '{"root":{"path":"r"}}' "\.process: missing \(runc: 'process property must not be empty'\)"

@@ -17,11 +17,14 @@ with open(config, "rb") as f:
     OLD = f.read()
 # Where the temporary file has a name for that long, a killed process leaves it behind; it holds what is old or what is new.
 NAMED = {"linkat", "renameat2", "newfstatat", "fstatat", "fsync", "unlinkat"}
+# what is asked for, what was there, and the order of what is done
+OVER = ["write", "fsync", "linkat", "renameat2", "fsync", "unlinkat"]
+NEW = ["write", "fsync", "linkat", "fsync"]
 VARIANTS = {
-    "in place": (["-i", "config.json"], OLD),
-    "over another": (["config.json", "-o", "out.json"], b"what was there\n"),
-    "to a new one": (["config.json", "-o", "out.json"], None),
-    "a template": (["--new", "--rootless"], None),
+    "in place": (["-i", "config.json"], OLD, OVER),
+    "over another": (["config.json", "-o", "out.json"], b"what was there\n", OVER),
+    "to a new one": (["config.json", "-o", "out.json"], None, NEW),
+    "a template": (["--new", "--rootless"], None, NEW),
 }
 MORE = {"write": ["ENOSPC", "EDQUOT"], "openat": ["ENOSPC", "EDQUOT", "EIO"], "linkat": ["ENOSPC", "EDQUOT"], "renameat2": ["EDQUOT"],
         "fsetxattr": ["EIO"], "fchmod": ["EIO"]}
@@ -34,7 +37,7 @@ def path(variant):
 def prepare(variant):
     for name in os.listdir(folder):
         os.unlink(folder + "/" + name)
-    words, before = VARIANTS[variant]
+    words, before, _ = VARIANTS[variant]
     contents = {path(variant): before}
     if "config.json" in words:
         contents[folder + "/config.json"] = OLD
@@ -58,7 +61,7 @@ def look(variant):
 
 
 def run(variant, *how):
-    words, _ = VARIANTS[variant]
+    words = VARIANTS[variant][0]
     news = folder + "-news"
     argv = [faulter, *how, "--user", f"{USER}:{USER}", "--last", "nobody", "--out", news, "--", rootlet, "spec", "--map=self", *words]
     r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=folder, text=True,
@@ -113,7 +116,10 @@ for variant in VARIANTS:
     want = look(variant)
     calls = [line.split() for line in lines if line.startswith("call ")]
     if end(lines) != ("exit", "0") or not calls or [line for line in lines if line.startswith("unknown ")]:
-        sys.exit(f"{variant}: {lines[-3:]} {err}")
+        sys.exit(f"{variant}: {[line for line in lines if line.startswith('unknown ')]} {lines[-1]} {err}")
+    order = [call[3] for call in calls if call[3] in OVER]
+    if order != VARIANTS[variant][2]:
+        sys.exit(f"{variant}: what is written is on the disk at another time: {order}")
     early = True
     for _, role, _, call, number, kinds in calls:
         early = early and call != "openat"

@@ -10,6 +10,8 @@
 
 static struct json_error err;
 
+static void writes(struct json_doc *doc, enum json_style style, const char *want, const char *what);
+
 static struct json_doc *must_read(const char *text)
 {
     struct json_doc *doc;
@@ -65,6 +67,60 @@ static void test_refusals(void)
     json_doc_free(doc);
 }
 
+/* The first thing that is wrong is the x. */
+static void placed(const char *text, const char *path)
+{
+    const char *x = strrchr(text, 'x'), *line = text;
+    size_t lines = 1;
+
+    for (const char *c = text; c < x; c++)
+        if (*c == '\n') {
+            lines++;
+            line = c + 1;
+        }
+    refused(text, strlen(text), (size_t)(x - text), path, text);
+    is_int(err.line, lines, "its line");
+    is_int(err.column, x - line + 1, "its column");
+}
+
+static void test_places(void)
+{
+    placed("x", ".");
+    placed("{\"k\":{\"a\":1,\"b\":[10,20],\"c\":{\"d\":x}}}", ".k.c.d");
+    placed("[\"a,b\",{\"c:d\":[{},[],x]}]", ".[1][\"c:d\"][2]");
+    placed("{\"a\":\"q\\\"r\",\"b\":x}", ".b");
+    placed("{\"a\":[],\n\"b\":{},\r\n\"c\" :\tx}", ".c");
+    placed("\n\n [1,\n2,x]", ".[2]");
+    placed("{\"_a9Zz0\":{\"AZaz_09\":x}}", "._a9Zz0.AZaz_09");
+    placed("{\"9a\":{\"b-c\":{\"\":{\"d e\x7f\xc3\xa9\":x}}}}", ".[\"9a\"][\"b-c\"][\"\"][\"d e???\"]");
+    placed("[{\"a\":{}},[[]],[[],x]]", ".[2][1]");
+    placed("{\"a\":1,\"a\\\"b\":x}", ".[\"a\\?b\"]");
+}
+
+/* Keys of objects with @n members, the first of which comes again as the last. */
+static void test_duplicates(void)
+{
+    struct json_doc *doc json_auto = NULL;
+
+    for (size_t n = 2; n < 40; n++) {
+        char text[512] = "{", place[32];
+        size_t len = 1, at = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            at = len;
+            len += (size_t)sprintf(text + len, "\"k%zu\":[%zu]%s", i + 1 == n ? 7 : (i * 7 + 7) % 64, i,
+                                   i + 1 == n ? "}" : ",");
+        }
+        snprintf(place, sizeof(place), "%zu members", n);
+        refused(text, len, at, ".k7", place);
+    }
+    refused_str("[{\"a\":1,\"b\":{\"c\":[{\"d\":1,\"d\":2}]}}]", 25, ".[0].b.c[0].d", "far down");
+    refused_str("{\"a\":{\"b\":1,\"b\":2},\"a\":3}", 19, ".a", "the outer one first");
+    refused_str("{\"a\\u0000\":1,\"a\\u0000\":2}", 13, ".[\"a?\"]", "keys with NULs");
+    doc = must_read("{\"a\":1,\"a\\u0000\":2,\"aa\":3,\"A\":4}");
+    writes(doc, JSON_COMPACT, "{\"a\":1,\"a\\u0000\":2,\"aa\":3,\"A\":4}", "keys that only begin alike");
+}
+
 static void writes(struct json_doc *doc, enum json_style style, const char *want, const char *what)
 {
     char *text = NULL;
@@ -84,6 +140,22 @@ static void test_round_trip(void)
 
     writes(doc, JSON_COMPACT, text, "order and numbers");
     json_doc_free(doc);
+}
+
+static void ranged(const char *text, int want, const char *what)
+{
+    struct json_doc *doc json_auto = must_read(text);
+    int64_t i;
+
+    is_int(json_int(json_root(doc), -5, 5, &i), want, "%s", what);
+}
+
+static void test_ranges(void)
+{
+    ranged("5", 0, "the largest in a range");
+    ranged("-5", 0, "the smallest");
+    ranged("6", -ERANGE, "one more");
+    ranged("-6", -ERANGE, "one less");
 }
 
 static void test_looking(void)
@@ -259,6 +331,9 @@ static void test_limits(void)
 int main(void)
 {
     test_refusals();
+    test_places();
+    test_duplicates();
+    test_ranges();
     test_round_trip();
     test_looking();
     test_removing();

@@ -177,6 +177,9 @@ static void fact(struct oci_facts *f, char *word)
         f->oom_score_adj = atoi(v);
     else if (strcmp(word, "nofile") == 0)
         f->limits[RLIMIT_NOFILE].rlim_max = number(v);
+    else if (strcmp(word, "limits") == 0)
+        for (size_t i = 0; i < RLIM_NLIMITS; i++)
+            f->limits[i].rlim_max = number(v);
     else if (strcmp(word, "missing") == 0)
         missing_file = v;
     else
