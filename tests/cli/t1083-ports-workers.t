@@ -172,7 +172,7 @@ holder=(unshare --user --map-root-user --net sh -c 'echo $$; exec cat')
 for who in root user; do
     launch h "${holder[@]}"
     target=$line
-    for fault in 0.1:clone3:1:EAGAIN 0.1:clone3:2:EAGAIN 0.1:socketpair:3:EMFILE 0.1.2:epoll_create1:1:EMFILE 0.1.1:prlimit64:1:KILL; do
+    for fault in 0.2:clone3:1:EAGAIN 0.2:clone3:2:EAGAIN 0.2:socketpair:3:EMFILE 0.2.2:epoll_create1:1:EMFILE 0.2.1:prlimit64:1:KILL; do
         user=()
         if [ $who = user ]; then user=(--user 1001:1001); fi
         timeout 20 $faulter "${user[@]}" --fault $fault --deadline 15 --last cat --out /tmp/fault -- \
