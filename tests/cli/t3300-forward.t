@@ -3,6 +3,7 @@
 # shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086
 . "$(dirname "$0")/../lib/tap.sh"
 in_sandbox --root
+LIMIT=120
 
 notify=$TOP/tests/lib/notify.py
 # namespace NAME [WORD]: a network namespace of a user namespace of its own, with a server that says WORD.
