@@ -13,6 +13,7 @@ RENO = "echo reno >/proc/sys/net/ipv4/tcp_congestion_control"
 SERVE = f"{RENO} 2>/dev/null; exec {NETLOAD} serve 127.0.0.1 {INSIDE}"
 # rootlesskit has six descriptors a connection, and stops listening when there are no more.
 CROWD = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 6 - 100)
+ALL = 10000  # what the aim is; two workers have room for so many even where a process may open 20000 files
 CLIENTS = 32
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -164,36 +165,44 @@ def one_round(c, seconds):
     return figures
 
 
-def crowd(c):
-    """Bytes of those in between for each idle connection of a crowd."""
+def crowd(c, size):
+    """Bytes of those in between for each idle connection of a crowd; each has carried a byte both ways before."""
     before = memory(c.pids)
-    holder = Process(["as-user", NETLOAD, "hold", "127.0.0.1", str(c.port), str(CROWD)], "open")
+    holder = Process(["as-user", NETLOAD, "hold", "127.0.0.1", str(c.port), str(size)], "open")
     used = memory(c.pids) - before
     holder.end()
-    return used / CROWD
+    return used / size
+
+
+def digits(value):
+    return 3 if value < 1 else 2 if value < 100 else 0
 
 
 def table(contenders, results):
-    """Rows of figures; behind them how the first one compares. A ratio over 1 means that it is better."""
+    """Rows of figures; behind them how the first one compares: a ratio over 1 means that it is better."""
     names = [c.name for c in contenders]
     width = max(len(name) for name in names) + 2
-    print("    " + " " * 24 + "".join(name.rjust(width) for name in names) + "   best peer  loopback")
-    for row in results[0]:
+    peers = [i for i, name in enumerate(names) if not name.startswith(("rootlet ", "rootlet,", "loopback"))]
+    reference = names.index("loopback") if "loopback" in names else None
+    head = "".join(name.rjust(width) for name in names) + "".join(f"{names[i]:>13}" for i in peers)
+    print("    " + " " * 24 + head + ("" if reference is None else f"{'loopback':>13}"))
+    for row in dict.fromkeys(row for r in results for row in r):
         values = [median(r[row]) if row in r else None for r in results]
-        better = row.startswith(("Gbit", "conn"))
-        peers = [value for c, value in zip(contenders, values) if not c.name.startswith(("rootlet ", "loopback")) and value is not None]
-
-        def ratio(other):
-            return f"{(values[0] / other if better else other / values[0]):8.2f} x" if values[0] and other else " " * 10
-        last = values[-1] if contenders[-1].name == "loopback" and not row.startswith(("CPU", "bytes")) else None
-        cells = "".join((f"{value:{width}.{2 if value < 100 else 0}f}" if value is not None else "-".rjust(width)) for value in values)
-        print(f"    {row:24}{cells}  {ratio(max(peers) if better else min(peers)) if peers else ' ' * 10}{ratio(last)}")
+        print(f"    {row:24}" + "".join("-".rjust(width) if v is None else f"{v:{width}.{digits(v)}f}" for v in values), end="")
+        for i in peers + ([] if reference is None else [reference]):
+            if values[0] is None or values[i] is None or 0 in (values[0], values[i]):
+                print(f"{'-':>13}", end="")
+            else:
+                better = values[0] / values[i] if row.startswith(("Gbit", "connections")) else values[i] / values[0]
+                print(f"{better:11.2f} x", end="")
+        print()
 
 
 def bench(seconds, rounds, only=()):
     """only: names of contenders."""
     subprocess.run(["sh", "-c", RENO], check=True)
     makers = {"rootlet run": lambda name: launcher(name, ["rootlet", "run"]), "rootlet forward": forward,
+              "rootlet, 2 workers": lambda name: forward(name, "--workers=2"),
               "rootlesskit": lambda name: launcher(name, ["rootlesskit"]), "pasta": pasta, "loopback": loopback}
     contenders = [make(name) for name, make in makers.items() if not only or name in only]
     results = [{} for _ in contenders]
@@ -203,8 +212,10 @@ def bench(seconds, rounds, only=()):
                 figures.setdefault(row, []).append(value)
     for c, figures in zip(contenders, results):
         if c.name != "loopback":
-            figures[f"bytes/idle of {CROWD}"] = [crowd(c)]
+            figures[f"bytes/idle of {CROWD}"] = [crowd(c, CROWD)]
+        if c.name.endswith("workers"):
+            figures[f"bytes/idle of {ALL}"] = [crowd(c, ALL)]
     for c in reversed(contenders):
         c.end()
-    print(f"\nThrough a published port (in: into the container): median of {rounds} runs of {seconds} s")
+    print(f"\nThrough a published port (in: into the container; CPU: of the processes in between): median of {rounds} runs of {seconds} s")
     table(contenders, results)
