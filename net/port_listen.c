@@ -7,12 +7,13 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <netinet/tcp.h>
 
 #include "core/fd.h"
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, FDS_KEPT = 256 };
 
 /* ---- which addresses ---- */
 
@@ -75,6 +76,12 @@ static int explain_bind(int r, const struct portspec *s, struct reason *why)
     if (r == -EADDRNOTAVAIL)
         return reason_set(why, r, "cannot publish %s: '%s' is not an address of this host", text,
                           s->parent_ip);
+    if (r == -EMFILE)
+        return reason_set(
+            why, r,
+            "cannot publish %s: the limit of open files has no room for another port (raise it: "
+            "'ulimit -Hn')",
+            text);
     if (r == -EACCES) {
         free_auto char *now = NULL;
         const char *path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
@@ -118,12 +125,24 @@ static int set_options(int fd, bool udp, int family, bool dual)
     return r;
 }
 
+/* What is left of the limit of open files for others than ports: without it the API could not even take a port back. */
+static bool has_room(int fd)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return true;
+    rlim_t kept = limit.rlim_cur / 4 < FDS_KEPT ? limit.rlim_cur / 4 : FDS_KEPT;
+    return (rlim_t)fd < limit.rlim_cur - kept;
+}
+
 static int bind_one(const union sockaddr_ip *a, bool udp, bool dual, int *ret_fd, uint16_t *ret_port)
 {
     fd_auto int fd =
         socket(a->sa.sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
+    if (!has_room(fd))
+        return -EMFILE;
     int r = set_options(fd, udp, a->sa.sa_family, dual);
     if (r < 0)
         return r;

@@ -15,7 +15,8 @@ bool port_listen_overlap(const struct portspec *a, const struct portspec *b);
  * @s: a parent_port of 0 becomes the one that the kernel chose
  * @ret_fd: close-on-exec, non-blocking; the caller's. A TCP socket does not listen yet.
  *
- * Return: 0, or -EADDRINUSE, -EADDRNOTAVAIL, -EACCES (the text names ip_unprivileged_port_start), -errno of socket(2), bind(2);
+ * Return: 0, or -EADDRINUSE, -EADDRNOTAVAIL, -EACCES (the text names ip_unprivileged_port_start), -EMFILE (with up to a quarter of the
+ * limit of open files to spare, which is for the rest of the process), -errno of socket(2), bind(2);
  * the reason is in @why. Does not block.
  */
 int port_listen_bind(struct portspec *s, int *ret_fd, struct reason *why);

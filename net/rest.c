@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "core/fd.h"
 #include "core/log.h"
@@ -32,7 +33,7 @@
 #include "net/restapi.h"
 
 enum {
-    CLIENTS_MAX = 128,
+    CLIENTS_MAX = 128, /* at most an eighth of the limit of open files */
     SILENCE_S = 5,
     CLIENT_MEMORY = 16 * 1024,
     DISCARD_MAX = 1024 * 1024,
@@ -47,7 +48,8 @@ struct rest {
     struct watch epoll;    /* libmicrohttpd's epoll descriptor; borrowed */
     struct timer timer;
     struct MHD_Daemon *daemon; /* NULL: not started */
-    struct clients clients;    /* crowded: CLIENTS_MAX are connected, and the listener rests */
+    unsigned clients_max;
+    struct clients clients; /* crowded: clients_max are connected, and the listener rests */
     struct watchers watchers;
     bool resumed;  /* the timer is set for that */
     size_t bodies; /* bytes of all requests' bodies */
@@ -259,7 +261,7 @@ static size_t no_unescape(void *arg, struct MHD_Connection *c, char *s)
 static bool is_full(struct rest *r)
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(r->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-    return info && info->num_connections >= CLIENTS_MAX;
+    return info && info->num_connections >= r->clients_max;
 }
 
 static void run(struct rest *r)
@@ -298,11 +300,24 @@ static void on_timer(struct loop *l, struct timer *t)
     run(container_of(t, struct rest, timer));
 }
 
+/*
+ * A client that cannot be accepted for want of a descriptor stays in the backlog, which stays readable: the library would try again
+ * and again. The ports leave enough of them (net/port_listen.c).
+ */
+static unsigned clients_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 8 >= CLIENTS_MAX)
+        return CLIENTS_MAX;
+    return limit.rlim_cur / 8 ? (unsigned)(limit.rlim_cur / 8) : 1;
+}
+
 static int start(struct rest *r)
 {
+    r->clients_max = clients_max();
     r->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, r, MHD_OPTION_LISTEN_SOCKET,
-        r->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        r->listener.fd, MHD_OPTION_CONNECTION_LIMIT, r->clients_max, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)SILENCE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
         MHD_OPTION_NOTIFY_COMPLETED, on_done, r, MHD_OPTION_NOTIFY_CONNECTION, on_connection, r,
         MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
