@@ -340,8 +340,11 @@ static int forward(const struct options *o)
         r = own_fds(&f);
     if (r == 0)
         r = start(&f);
-    if (r == 0)
+    if (r == 0) {
         r = loop_run(f.l);
+        if (r < 0)
+            log_errno(r, "the event loop failed");
+    }
     done(&f);
     return r < 0 ? 1 : r;
 }

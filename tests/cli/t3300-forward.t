@@ -264,7 +264,8 @@ finish f
 finish mine
 finish ns
 run unshare -m sh -c 'mount -t tmpfs none /proc; exec rootlet forward --target 1 -p 8080:80/tcp'
-is "$status:$stderr" '1:rootlet forward: cannot look for process 1: /proc is not mounted here' 'without /proc'
+status_is 1 'without /proc'
+err_like 'rootlet forward: cannot look for process 1: /proc is not mounted here' 'which is told'
 run $TOP/tests/lib/deny.py setns=EPERM rootlet forward --netns /run/netns/web -p 8080:80/tcp
 is "$status:$(grep -c 'setns is refused' <<<"$stderr"):$(wc -l <<<"$stderr")" 1:1:1 'setns(2) forbidden'
 run ip netns del web
