@@ -42,6 +42,12 @@
 #include "net/relay.h"
 
 enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3, MUTE_MAX = 8 };
+/*
+ * A server on this machine fills whatever window it is given, faster than the client takes the bytes: megabytes would lie in
+ * between that no cache holds, for which both pay. There is no distance that more than this (the kernel's default limit,
+ * net.core.rmem_max) would be for. Measured: a quarter more throughput out of the container.
+ */
+enum { LOCAL_RCVBUF = 212992 };
 enum { KEEP_IDLE = 60, KEEP_INTERVAL = 20, KEEP_PROBES = 6 }; /* seconds, seconds, number */
 static const uint64_t RETRY_NS = 200 * 1000000ull;
 static const uint64_t SILENCE_NS =
@@ -221,15 +227,17 @@ static void keep_alive(int fd)
     set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
 }
 
-/* Socket connected to @to, or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
+/* Socket connected to @to (@local: an address of this netns), or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
 static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from,
-                      int *ret_fd)
+                      bool local, int *ret_fd)
 {
     fd_auto int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (local) /* before the connection is made, as that decides how large a window can become (tcp(7)) */
+        set_int(fd, SOL_SOCKET, SO_RCVBUF, LOCAL_RCVBUF);
     if (!ip_is_loopback(to)) /* what is on lo cannot vanish */
         keep_alive(fd);
     if (from) /* a connection of that port that has ended must not be in the way */
@@ -284,11 +292,11 @@ static int dial_target(struct dialling *d, int *ret_fd)
     d->until = 0;
     if (may_keep_source(d)) {
         union sockaddr_ip from = d->peer;
-        int r = connect_to(d->t, to, &from, ret_fd);
+        int r = connect_to(d->t, to, &from, d->targets.local[d->at], ret_fd);
         if (r == -EADDRINUSE ||
             r == -EADDRNOTAVAIL) { /* an old connection of that port is not forgotten yet */
             ip_set_port(&from, 0);
-            r = connect_to(d->t, to, &from, ret_fd);
+            r = connect_to(d->t, to, &from, d->targets.local[d->at], ret_fd);
         }
         if (r == -EINPROGRESS)
             d->until = now_ns() + SILENCE_NS;
@@ -297,7 +305,7 @@ static int dial_target(struct dialling *d, int *ret_fd)
         d->keep_source = false;
         warn_once(d->t, strerror(-r));
     }
-    return connect_to(d->t, to, NULL, ret_fd);
+    return connect_to(d->t, to, NULL, d->targets.local[d->at], ret_fd);
 }
 
 /* Dial the target d->at and those after it until one answers or is under way. */
