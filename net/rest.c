@@ -38,8 +38,9 @@ enum {
     CLIENT_MEMORY = 16 * 1024,
     DISCARD_MAX = 1024 * 1024,
     BODIES_MAX = 8 * 1024 * 1024,
-    CHUNK = 4096,   /* asked for at a time */
-    FAREWELLS = 64, /* how often the library may write to those who watch at the end */
+    ANSWERS_MAX = 32 * 1024 * 1024, /* of all clients; the last one may go over it */
+    CHUNK = 4096,                   /* asked for at a time */
+    FAREWELLS = 64,                 /* how often the library may write to those who watch at the end */
 };
 
 struct rest {
@@ -51,8 +52,8 @@ struct rest {
     unsigned clients_max;
     struct clients clients; /* crowded: clients_max are connected, and the listener rests */
     struct watchers watchers;
-    bool resumed;  /* the timer is set for that */
-    size_t bodies; /* bytes of all requests' bodies */
+    bool resumed;           /* the timer is set for that */
+    size_t bodies, answers; /* bytes of all requests' bodies, and of the answers that are not sent yet */
     struct rest_info info;
     struct port_table *ports;
 };
@@ -62,7 +63,8 @@ struct request {
     struct rest *r;
     char *data;
     size_t len, cap, dropped;
-    int refused; /* status to answer with; 0: none yet */
+    size_t answer; /* length of it */
+    int refused;   /* status to answer with; 0: none yet */
 };
 
 /* ---- clients ---- */
@@ -230,11 +232,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
         return client_of(c) ? begin(r, c, (struct request **)request) : MHD_NO;
     if (*len)
         return collect(u, data, len);
-    if (u->refused)
-        return refuse(c, u->refused);
+    if (u->refused || r->answers >= ANSWERS_MAX)
+        return refuse(c, u->refused ? u->refused : 503);
     struct rest_answer a;
     log_debug("api: %s %s (%zu bytes)", method, url, u->len);
     restapi_handle(&r->info, r->ports, method, url, u->data ? u->data : "", u->len, &a);
+    forget_body(u);
+    u->answer = a.body ? a.len : 0;
+    r->answers += u->answer;
     return a.events ? send_events(r, c, &a) : send_answer(c, &a);
 }
 
@@ -243,8 +248,10 @@ static void on_done(void *arg, struct MHD_Connection *c, void **request, enum MH
     struct rest *r = arg;
     struct request *u = steal_ptr(request);
     struct client *k = client_of(c);
-    if (u)
+    if (u) {
         forget_body(u);
+        r->answers -= u->answer;
+    }
     free(u);
     if (k && k->in_line && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
         clients_stand_last(&r->clients, k);

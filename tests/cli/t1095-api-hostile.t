@@ -5,7 +5,7 @@
 LIMIT=110
 in_sandbox --root
 
-kinds='silent unfinished drip half_closed malformed heads lengths chunks bodies documents pipeline deaf crowd descriptors watchers'
+kinds='silent unfinished drip half_closed malformed heads lengths chunks bodies documents pipeline deaf crowd lists descriptors watchers'
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$supervisor/status"; }
 
 # One connection through the published port; each line in is echoed by the server inside, and comes out here.
