@@ -270,7 +270,7 @@ static int keep(const struct options *o, const struct mapping *q, int report_fd,
 }
 
 /* Waits for the keeper's end, and brings it about when a signal of @set says so. Exit status. */
-static int wait_for_keeper(pid_t keeper, int *pair, const struct mapping *q, const sigset_t *set)
+static int wait_for_keeper(pid_t keeper, int pair, const struct mapping *q, const sigset_t *set)
 {
     uint32_t id = 0;
     int status = 0;
@@ -279,12 +279,12 @@ static int wait_for_keeper(pid_t keeper, int *pair, const struct mapping *q, con
         if (sig == SIGCHLD && waitpid(keeper, &status, WNOHANG) == keeper)
             break;
         if (sig > 0 && sig != SIGCHLD)
-            shutdown(*pair, SHUT_WR);
+            shutdown(pair, SHUT_WR);
     }
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
     log_error("the process that keeps the port open was killed (signal %d)", WTERMSIG(status));
-    if (recv(*pair, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id))
+    if (recv(pair, &id, sizeof(id), MSG_DONTWAIT) == sizeof(id))
         unpublish(q->socket, id);
     return 1;
 }
@@ -343,7 +343,7 @@ static int publish_and_wait(const struct options *o, const struct mapping *q, in
     if (keeper == 0)
         _exit(keep(o, q, report_fd, pair[1], before));
     close(report_fd);
-    return wait_for_keeper(keeper, &pair[0], q, set);
+    return wait_for_keeper(keeper, pair[0], q, set);
 }
 
 static int dockerproxy(const struct options *o, int report_fd)

@@ -26,7 +26,7 @@ static const struct rtmsg local_route = {
     .rtm_type = RTN_LOCAL,
 };
 
-int fib_local_all(int nl, unsigned ifindex, int family, uint32_t table, uint32_t metric, struct reason *why)
+int fib_local_all(int nl, int family, uint32_t table, uint32_t metric, struct reason *why)
 {
     struct nl_buf b;
     struct rtmsg info = local_route;
@@ -34,14 +34,14 @@ int fib_local_all(int nl, unsigned ifindex, int family, uint32_t table, uint32_t
     nl_init(&b);
     nl_begin(&b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
     nl_put_u32(&b, RTA_TABLE, table);
-    nl_put_u32(&b, RTA_OIF, ifindex);
+    nl_put_u32(&b, RTA_OIF, FIB_LO);
     if (metric)
         nl_put_u32(&b, RTA_PRIORITY, metric);
     return nl_talk(nl, &b, NULL, NULL, why);
 }
 
-int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src,
-              uint32_t table, struct reason *why)
+int fib_local(int nl, bool add, int family, const void *addr, const void *src, uint32_t table,
+              struct reason *why)
 {
     struct nl_buf b;
     struct rtmsg info = local_route;
@@ -52,7 +52,7 @@ int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, 
              sizeof(info));
     nl_put(&b, RTA_DST, addr, addr_size(family));
     nl_put_u32(&b, RTA_TABLE, table);
-    nl_put_u32(&b, RTA_OIF, ifindex);
+    nl_put_u32(&b, RTA_OIF, FIB_LO);
     if (src)
         nl_put(&b, RTA_PREFSRC, src, addr_size(family));
     return nl_talk(nl, &b, NULL, NULL, why);
@@ -134,7 +134,7 @@ static int take_way(const struct nlmsghdr *h, const unsigned char *payload, size
     struct entry e;
     if (h->nlmsg_type != RTM_NEWROUTE)
         return 0;
-    int r = read_entry(payload, len, NLMSG_ALIGN(sizeof(info)), false, &e);
+    int r = read_entry(payload, len, sizeof(info), false, &e);
     if (r < 0)
         return r;
     memcpy(&info, payload, sizeof(info));
@@ -177,7 +177,7 @@ static int take_metric(const struct nlmsghdr *h, const unsigned char *payload, s
     struct entry e;
     if (h->nlmsg_type != RTM_NEWROUTE)
         return 0;
-    int r = read_entry(payload, len, NLMSG_ALIGN(sizeof(info)), false, &e);
+    int r = read_entry(payload, len, sizeof(info), false, &e);
     if (r < 0)
         return r;
     memcpy(&info, payload, sizeof(info));
@@ -216,7 +216,7 @@ static int purge_one(const struct nlmsghdr *h, const unsigned char *payload, siz
     static_assert(sizeof(struct rtmsg) == sizeof(struct fib_rule_hdr), "headers are alike");
     if (h->nlmsg_type != (p->rules ? RTM_NEWRULE : RTM_NEWROUTE))
         return 0;
-    int r = read_entry(payload, len, NLMSG_ALIGN(sizeof(route)), p->rules, &e);
+    int r = read_entry(payload, len, sizeof(route), p->rules, &e);
     if (r < 0)
         return r;
     memcpy(&route, payload, sizeof(route));

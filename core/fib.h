@@ -15,17 +15,19 @@
 
 /* Of rtm_protocol and FRA_PROTOCOL: a number that linux/rtnetlink.h and /etc/iproute2/rt_protos give to nobody ("r" in ASCII). */
 enum { FIB_PROTOCOL = 114 };
+/* lo's number in every network namespace (LOOPBACK_IFINDEX of include/linux/netdevice.h). */
+enum { FIB_LO = 1 };
 
-/* fib_local_all - everything of a family is local (delivered on @ifindex), in @table. @metric: 0 or what is to be read back. There already: fine. */
-int fib_local_all(int nl, unsigned ifindex, int family, uint32_t table, uint32_t metric, struct reason *why);
+/* fib_local_all - everything of a family is local (delivered on lo), in @table. @metric: 0 or what is to be read back. There already: fine. */
+int fib_local_all(int nl, int family, uint32_t table, uint32_t metric, struct reason *why);
 
 /**
  * fib_local - @addr (in_addr or in6_addr) is local, in @table
  * @add: else take the route away again
  * @src: what this host's answers to @addr come from when their sender has no address; for removal it may be NULL
  */
-int fib_local(int nl, bool add, unsigned ifindex, int family, const void *addr, const void *src,
-              uint32_t table, struct reason *why);
+int fib_local(int nl, bool add, int family, const void *addr, const void *src, uint32_t table,
+              struct reason *why);
 
 /* fib_rule_mark - packets with fwmark @mark are routed by @table first. There already: fine. */
 int fib_rule_mark(int nl, int family, uint32_t mark, uint32_t table, uint32_t priority, struct reason *why);

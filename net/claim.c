@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -161,8 +160,7 @@ static int read_records(const struct claim *c, struct records *ret)
 static int write_record(const struct claim *c, unsigned number, unsigned off, struct reason *why)
 {
     struct reason kernel = {.text = ""};
-    int r =
-        fib_local_all(c->nl, if_nametoindex("lo"), AF_INET, id_of(number, CLAIM_ALL), METRIC | off, &kernel);
+    int r = fib_local_all(c->nl, AF_INET, id_of(number, CLAIM_ALL), METRIC | off, &kernel);
     return r < 0 ? reason_set(why, r, "the kernel refuses a routing table: %s",
                               *kernel.text ? kernel.text : strerror(-r))
                  : 0;

@@ -376,7 +376,6 @@ int portd_work(const struct portd_worker *w, int sync_fd)
 static void prepare_source(struct claim **ret_claim, struct transparent *ret_can)
 {
     struct reason why = {.text = ""};
-    *ret_can = (struct transparent){.nl = -1};
     int r = claim_new(ret_claim, &why);
     if (r < 0)
         ret_can->why = why;

@@ -29,7 +29,6 @@
 #include "net/transparent.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,7 +56,7 @@ static int setup_family(const struct claim *c, int nl, int family, struct reason
     uint32_t table = claim_id(c, CLAIM_ALL);
     int r = 0;
     if (family == AF_INET6) /* the claim has the other one */
-        r = fib_local_all(nl, if_nametoindex("lo"), family, table, 0, &kernel);
+        r = fib_local_all(nl, family, table, 0, &kernel);
     if (r == 0)
         r = fib_rule_mark(nl, family, claim_id(c, CLAIM_ALL), table, CLAIM_PRIORITY, &kernel);
     if (r < 0)

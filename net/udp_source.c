@@ -34,7 +34,6 @@
 #include "net/udp_source.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -72,7 +71,6 @@ struct client {
 
 struct udp_source {
     int nl;
-    unsigned lo;
     uint32_t first_table; /* of TABLES_MAX numbers that are this process's own */
     struct transparent can;
     struct table tables[TABLES_MAX];
@@ -188,8 +186,8 @@ static int client_hold(struct udp_source *s, const union sockaddr_ip *a, unsigne
         c = calloc(1, sizeof(*c));
         if (!c)
             return reason_set(why, -ENOMEM, "out of memory");
-        int r = fib_local(s->nl, true, s->lo, a->sa.sa_family, bytes_of(a), bytes_of(&t->to),
-                          s->first_table + table, &kernel);
+        int r = fib_local(s->nl, true, a->sa.sa_family, bytes_of(a), bytes_of(&t->to), s->first_table + table,
+                          &kernel);
         if (r < 0) {
             free(c);
             return reason_set(why, r, "the kernel refuses a route: %s",
@@ -209,7 +207,7 @@ static void client_release(struct udp_source *s, const union sockaddr_ip *a, uns
     struct client **at = client_find(s, a, table), *c = *at;
     if (!c || --c->refs > 0)
         return;
-    int r = fib_local(s->nl, false, s->lo, a->sa.sa_family, bytes_of(a), NULL, s->first_table + table, NULL);
+    int r = fib_local(s->nl, false, a->sa.sa_family, bytes_of(a), NULL, s->first_table + table, NULL);
     if (r < 0)
         log_debug("source addresses: route of a client: %s", strerror(-r));
     s->tables[table].clients--;
@@ -320,7 +318,6 @@ int udp_source_new(const struct transparent *can, struct udp_source **ret)
     if (!s)
         return -ENOMEM;
     s->nl = steal_fd(&nl);
-    s->lo = if_nametoindex("lo");
     s->can = *can;
     s->first_table = can->clients;
     if (can->v4 || can->v6) /* there may be something of a predecessor, who was killed */

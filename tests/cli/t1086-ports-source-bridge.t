@@ -1,6 +1,6 @@
 #!/bin/bash
 # The source address that servers in containers behind a bridge see: redirected as by dockerd, or dialled at their own addresses; IPv4 and IPv6, TCP and UDP.
-# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086
+# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086,SC2206
 . "$(dirname "$0")/../lib/tap.sh"
 in_sandbox --root
 # shellcheck source=tests/lib/bridge.sh
@@ -48,6 +48,12 @@ all_kept() {
         udp world 192.0.2.2 802$i "$w4" 'UDP'
         tcp world '[fd00::2]' 803$i "$w6" 'TCP, IPv6'
         udp world fd00::2 804$i "$w6" 'UDP, IPv6'
+    done
+    for port in 53 5000 40000; do
+        from_world $client from $port 192.0.2.2 8021
+        out_is "192.0.2.1 $port" "UDP: the client's port $port is kept"
+        from_world $client from $port fd00::2 8081
+        out_is "fd00::1 $port" 'over IPv6 as well'
     done
     tcp host 192.0.2.2 8011 "$h4" 'from an address of the host itself: TCP'
     udp host 192.0.2.2 8021 "$h4" 'UDP'

@@ -29,7 +29,7 @@ forward() {
     local name=$1 spec specs=()
     shift
     for spec in "$@"; do specs+=(-p "$spec"); done
-    launch $name sh -c 'exec 3>&1 >/dev/null; exec "$@"' sh rootlet forward --target "${pid[t]}" --ready-fd=3 "${specs[@]}"
+    launch $name sh -c 'exec 3>&1 >/dev/null; exec "$@"' sh rootlet forward --target "${pid[t]}" --ready-fd=3 --workers=$workers "${specs[@]}"
     is "$line" 1 "rootlet forward $*"
 }
 end_of() {
@@ -49,6 +49,7 @@ sees() {
 }
 
 for who in root user; do
+    workers=1
     target
     forward a 0.0.0.0:8001:80/tcp 0.0.0.0:8002:1/udp '[::]:8003:80/tcp6' '[::]:8004:1/udp6'
     sees 8001 8002 'one forwarder'
@@ -64,7 +65,8 @@ for who in root user; do
     err_is '' 'without a word'
     clean 'nothing is left, and the settings are as they were'
 
-    # --- a forwarder beside another one
+    # --- a forwarder beside another one, of several processes
+    workers=2
     forward a 0.0.0.0:8001:80/tcp 0.0.0.0:8002:127.0.0.1:1/udp
     forward b 0.0.0.0:8011:80/tcp 0.0.0.0:8012:127.0.0.1:1/udp 0.0.0.0:8013:127.0.0.1:2/udp
     sees 8001 8002 'the first of two'
@@ -86,6 +88,7 @@ for who in root user; do
     clean 'nothing is left either'
 
     # --- killed
+    workers=1
     forward a 0.0.0.0:8001:80/tcp 0.0.0.0:8002:1/udp
     sees 8001 8002 'before'
     portd=$(portd_of a)

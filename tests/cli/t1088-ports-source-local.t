@@ -1,7 +1,7 @@
 #!/bin/bash
 # The source address that servers of the namespace itself see: TCP and UDP, IPv4 and IPv6, on which address they listen, under which
 # driver, and where the client is.
-# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086
+# shellcheck source=tests/lib/tap.sh disable=SC2016,SC2086,SC2206
 . "$(dirname "$0")/../lib/tap.sh"
 in_sandbox --root
 
@@ -50,8 +50,8 @@ for who in root user; do
         if [ $driver = forward ]; then
             launch c unshare --map-root-user --net sh -c "ip link set lo up; ip link add up0 type veth peer name up1; ip addr add 10.0.2.100/24 dev up0; ip -6 addr add fd00::100/64 dev up0 nodad
                 ip link set up0 up; ip link set up1 up; ip route add default via 10.0.2.2; $addresses; "'exec "$@"' sh $servers "${servers_of[@]}"
-            launch f sh -c 'exec 3>&1 >/dev/null; exec "$@"' sh rootlet forward --target "${pid[c]}" --ready-fd=3 "${specs[@]}"
-            is "$line" 1 'rootlet forward'
+            launch f sh -c 'exec 3>&1 >/dev/null; exec "$@"' sh rootlet forward --target "${pid[c]}" --ready-fd=3 --workers=2 "${specs[@]}"
+            is "$line" 1 'rootlet forward, of two processes'
         else
             launch c rootlet run --state-dir $tmp/state --net=slirp4netns --ipv6 --copy-up=/etc --port-driver=$driver "${specs[@]}" sh -c "$addresses; "'exec "$@"' sh $servers "${servers_of[@]}"
             is "$line" ready "up: $driver"

@@ -33,7 +33,7 @@ start() {
 }
 enter_netns() { run rootlet enter --state-dir $tmp/state "$@"; }
 ports=(-p 0.0.0.0:8001:1/udp -p 0.0.0.0:8002:2/tcp -p 0.0.0.0:8003:10.0.2.100:3/tcp -p 0.0.0.0:8004:10.0.2.100:4/udp)
-serve=(peer:0.0.0.0:1 http:0.0.0.0:2 http:0.0.0.0:3 peer:0.0.0.0:4 peer:[::]:1 http:[::]:2)
+serve=(peer:0.0.0.0:1 http:0.0.0.0:2 http:0.0.0.0:3 peer:0.0.0.0:4 'peer:[::]:1' 'http:[::]:2')
 all='udp/192.0.2.2/8001 tcp/192.0.2.2/8002 tcp/192.0.2.2/8003 udp/192.0.2.2/8004'
 instance=(rootlet run --net=slirp4netns --ipv6 --copy-up=/etc --port-driver=builtin)
 local='127.0.0.1 127.0.0.1 10.0.2.100 10.0.2.100' kept='192.0.2.1 192.0.2.1'
@@ -76,7 +76,7 @@ for who in root user; do
     finish c
     warnings 0 'and nothing said'
     nok 'none at all' cat $tmp/called
-    rm -r $tmp/bin
+    rm -r "${tmp:?}/bin"
 
     # --- --detach-netns
     launch c "${instance[@]}" --detach-netns --state-dir $tmp/state "${ports[@]}" sh -c 'exec nsenter --net="$ROOTLESSKIT_STATE_DIR/netns" "$@"' sh $servers "${serve[@]}"
