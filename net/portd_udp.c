@@ -246,7 +246,7 @@ static void deliver(struct flow *f, unsigned first, unsigned n)
 /* Whose is this datagram? A port of 0 can be answered by nobody. */
 static void key_of(struct udp_port *p, unsigned i, struct udp_flow_key *ret)
 {
-    memset(ret, 0, sizeof(*ret)); /* keys are compared as bytes */
+    memset(ret, 0, sizeof(*ret));
     ret->client = *udp_batch_from(p->u->batch, i);
     ret->port = p->id;
     read_local(udp_batch_msg(p->u->batch, i), ret);
@@ -262,7 +262,7 @@ static void on_port(struct loop *l, struct watch *w, uint32_t events)
     for (int i = 0; i < n; i++)
         key_of(p, (unsigned)i, &k[i]);
     for (int i = 0, next; i < n; i = next) {
-        for (next = i + 1; next < n && memcmp(&k[i], &k[next], sizeof(k[i])) == 0; next++)
+        for (next = i + 1; next < n && udp_flow_same_key(&k[i], &k[next]); next++)
             ;
         struct flow *f = ip_port(&k[i].client) ? flow_of(p, &k[i]) : NULL;
         if (f)

@@ -64,7 +64,7 @@ static struct udp_flow **bucket(struct udp_flows *t, const struct udp_flow_key *
     return &t->buckets[(sum >> 32) % BUCKETS];
 }
 
-static bool same_key(const struct udp_flow_key *a, const struct udp_flow_key *b)
+bool udp_flow_same_key(const struct udp_flow_key *a, const struct udp_flow_key *b)
 {
     return a->port == b->port && ip_same_addr(&a->client, &b->client) &&
            ip_port(&a->client) == ip_port(&b->client) && IN6_ARE_ADDR_EQUAL(&a->local, &b->local) &&
@@ -74,7 +74,7 @@ static bool same_key(const struct udp_flow_key *a, const struct udp_flow_key *b)
 struct udp_flow *udp_flows_find(struct udp_flows *t, const struct udp_flow_key *k)
 {
     for (struct udp_flow *f = *bucket(t, k); f; f = f->hash_next)
-        if (same_key(&f->key, k))
+        if (udp_flow_same_key(&f->key, k))
             return f;
     return NULL;
 }

@@ -19,6 +19,8 @@ struct udp_flow_key {
     uint32_t port;            /* id of the published port */
 };
 
+bool udp_flow_same_key(const struct udp_flow_key *a, const struct udp_flow_key *b);
+
 /* The table's; the owner reads key and answered. */
 struct udp_flow {
     struct udp_flow_key key;

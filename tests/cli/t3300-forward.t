@@ -31,7 +31,7 @@ refused() {
     shift 2
     run rootlet forward "$@"
     status_is 1 "refused: $what"
-    err_like "^rootlet forward: [^"$'\n'"]*$regex[^"$'\n'"]*$" 'in one line'
+    err_like "^rootlet forward: [^"$'\n'"]*${regex}[^"$'\n'"]*$" 'in one line'
 }
 portd_of() {
     local folder

@@ -26,7 +26,7 @@ for who in root user; do
     # Port 8000 and so on: each protocol to a server of IPv4, of IPv6, by address and without one.
     for proto in tcp tcp4 tcp6 udp udp4 udp6; do
         for child in 4 6 10.1.1.1:14 '[fd01::1]:16' 127.0.0.1:40 '[::1]:60'; do
-            specs+=(-p $((8000 + n)):$child/$proto)
+            specs+=(-p "$((8000 + n)):$child/$proto")
             n=$((n + 1))
         done
     done
