@@ -141,7 +141,7 @@ static int put_read(struct like *w, const struct json *n, size_t index, unsigned
     bool object = json_type(n) == JSON_OBJECT;
     size_t first = w->spans[index + 1].start, start = blanks_before(w, first);
     size_t close = w->spans[index].end - 1, before_close = blanks_before(w, close), end = 0;
-    bool lines = memchr(w->text + start, '\n', first - start);
+    bool broken = memchr(w->text + start, '\n', first - start), lines = broken && *w->unit;
     int r;
 
     strbuf_adds(&w->out, object ? "{" : "[");
@@ -154,7 +154,10 @@ static int put_read(struct like *w, const struct json *n, size_t index, unsigned
         if (known != SIZE_MAX) {
             put_before(w, known, object);
         } else {
-            strbuf_add(&w->out, w->text + start, first - start);
+            if (it.index && !broken)
+                strbuf_adds(&w->out, w->tight ? "" : " ");
+            else
+                strbuf_add(&w->out, w->text + start, first - start);
             put_key(w, &it);
         }
         end = child != SIZE_MAX ? w->spans[child].end : 0;

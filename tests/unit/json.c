@@ -307,6 +307,26 @@ static void test_like(void)
     like("{\"gone\":[1],\"set\":1,\"list\":[],\"none\":{}}", change_members,
          "{\"set\":2,\"list\":[\"new\"],\"none\":{\"k\\\"\":null},\"more\":{\"k\\\"\":null}}",
          "changed, on one line");
+    like("{\"set\" : 1, \"list\" : [], \"none\" : {}, \"gone\" : [1]}", change_members,
+         "{\"set\" : 2, \"list\" : [\"new\"], \"none\" : {\"k\\\"\" : null}, \"more\" : {\"k\\\"\" : null}}",
+         "changed, with blanks around colons");
+    like("{\n                \"set\": 1,\n                \"list\": [],\n                \"none\": {}\n}",
+         change_members,
+         "{\n                \"set\": 2,\n                \"list\": [\n                                "
+         "\"new\"\n                ],\n"
+         "                \"none\": {\n                                \"k\\\"\": null\n                },\n"
+         "                \"more\": {\n                                \"k\\\"\": null\n                }\n}",
+         "changed, with the widest indentation");
+    like("{\n                 \"set\": 1,\n                 \"list\": [],\n                 \"none\": {}\n}",
+         change_members,
+         "{\n                 \"set\": 2,\n                 \"list\": [\"new\"],\n                 \"none\": "
+         "{\"k\\\"\": null},\n"
+         "                 \"more\": {\"k\\\"\": null}\n}",
+         "changed, with a wider one");
+    like("{\"set\"         : 1, \"list\": [], \"none\": {}}", change_members,
+         "{\"set\"         : 2, \"list\": [\"new\"], \"none\": {\"k\\\"\": null}, \"more\": {\"k\\\"\": "
+         "null}}",
+         "changed, with a colon far away");
 }
 
 static void test_limits(void)

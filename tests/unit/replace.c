@@ -53,6 +53,14 @@ static void test_replacing(void)
     replace_done(&r);
 }
 
+static void set_time(const char *path, long nanoseconds)
+{
+    const struct timespec times[2] = {{1000, nanoseconds}, {1000, nanoseconds}};
+
+    if (utimensat(AT_FDCWD, path, times, 0) < 0)
+        bail_out("cannot set the time of %s", path);
+}
+
 static void test_races(void)
 {
     struct replace r;
@@ -70,6 +78,14 @@ static void test_races(void)
     if (file_write(AT_FDCWD, "f", "written by somebody else") < 0)
         bail_out("cannot write");
     is_int(replace_commit(&r, "new", 3, &why), -ESTALE, "a file written to meanwhile is left alone");
+    holds("f", "written by somebody else", "it is");
+    replace_done(&r);
+    /* of the same size, and, by its clock, within the same second */
+    set_time("f", 5);
+    if (replace_open(&r, "f", true, &why) < 0)
+        bail_out("%s", why.text);
+    set_time("f", 6);
+    is_int(replace_commit(&r, "new", 3, &why), -ESTALE, "a file of another time is left alone");
     holds("f", "written by somebody else", "it is");
     replace_done(&r);
     if (replace_open(&r, "f", true, &why) < 0)
