@@ -30,5 +30,11 @@ for way in "${all_ways[@]}"; do
     finish c
     status_is 0 'and so does the instance'
 done
+launch c rootlet run --net=none --workers=2 --port-driver=builtin -p 127.0.0.1:8080:80/tcp $servers --hello inside http:127.0.0.1:80
+is "$line" ready 'an instance whose ports have several workers'
+for number in 0 1; do from_inside rootlet-portd-$number 'socket AF_INET' 'socket AF_INET6' mmap; done
+run curl -sS http://127.0.0.1:8080/ http://127.0.0.1:8080/ http://127.0.0.1:8080/
+out_is $'inside\ninside\ninside' 'they go on'
+finish c
 nothing_left 'nothing is left'
 done_testing
