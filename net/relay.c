@@ -47,12 +47,17 @@
 #include "core/fd.h"
 #include "core/log.h"
 
+/*
+ * All of a user's processes share fs.pipe-user-pages-soft, 64 MiB by default, and some take much of it: 32 pipes of 256 KiB
+ * are an eighth. They carry as much as larger ones: a slot takes what lies together in a socket, on lo 32 KiB, and there are 64.
+ */
 enum {
-    SMALL = 16 * 1024,      /* one copied read; more than that at once is bulk traffic */
-    BUFFER = 256 * 1024,    /* one peeked read */
-    PIPE_WANTED = 1 << 20,  /* default of fs.pipe-max-size */
+    SMALL = 16 * 1024,        /* one copied read; more than that at once is bulk traffic */
+    BUFFER = 256 * 1024,      /* one peeked read */
+    SPLICE_MAX = 1024 * 1024, /* one spliced read */
+    PIPE_WANTED = 256 * 1024,
     PIPE_LEAST = 64 * 1024, /* below that copying is faster */
-    PIPES_MAX = 32, /* half of the default fs.pipe-user-pages-soft, which all of the user's processes share */
+    PIPES_MAX = 32,
     PIPES_KEPT = 8, /* unused ones that are kept open */
     ROUNDS = 6,
 };
@@ -66,7 +71,7 @@ _Static_assert(array_size(half_state_names) == HALF_STATE_MAX, "every state has 
 
 struct pipe_buf {
     int fd[2];
-    size_t size, used;
+    size_t used;
     struct pipe_buf *next; /* in the pool */
 };
 
@@ -144,7 +149,6 @@ static struct pipe_buf *pipe_open(struct relay_engine *e)
         pipe_close(e, p);
         return NULL;
     }
-    p->size = (size_t)size;
     return p;
 }
 
@@ -271,8 +275,7 @@ static ssize_t take_peeked(struct relay *r, int i, bool *ret_full)
 static ssize_t take_spliced(struct relay *r, int i)
 {
     struct half *h = &r->half[i];
-    ssize_t n =
-        splice(r->w[i].fd, NULL, h->pipe->fd[1], NULL, h->pipe->size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    ssize_t n = splice(r->w[i].fd, NULL, h->pipe->fd[1], NULL, SPLICE_MAX, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n <= 0) {
         n = n < 0 ? -errno : 0;
         pipe_put(r->e, steal_ptr(&h->pipe));
