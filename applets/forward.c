@@ -23,6 +23,7 @@
 #include "core/notify.h"
 #include "core/nstarget.h"
 #include "core/proc.h"
+#include "core/sandbox.h"
 #include "core/strv.h"
 #include "core/unixsock.h"
 #include "net/port.h"
@@ -33,7 +34,7 @@
 
 extern const struct applet applet_forward;
 
-enum { UDP_TIMEOUT_MAX = 86400 };
+enum { UDP_TIMEOUT_MAX = 86400, NOFILE_WANTED = 1 << 20 };
 
 struct options {
     bool help, version, debug, source_ip_transparent;
@@ -335,6 +336,7 @@ static int forward(const struct options *o)
                         .api.fd = -1,
                         .ready_fd = -1,
                         .signals.fd = -1};
+    sandbox_nofile(NOFILE_WANTED); /* one for each port */
     int r = open_target(&f);
     if (r == 0)
         r = own_fds(&f);

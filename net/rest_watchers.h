@@ -38,8 +38,8 @@ void watchers_init(struct watchers *set, struct loop *l, void (*resume)(void *ar
                    void *arg);
 void watchers_done(struct watchers *set); /* the watchers are gone by then */
 
-/* watchers_tell - an event of the table, for port_table_on_change(); @set: struct watchers. */
-void watchers_tell(void *set, enum port_event event, const struct port_entry *entry, const char *text);
+/* watchers_tell - an event of the table, for port_table_on_change(); @arg: struct watchers. */
+void watchers_tell(void *arg, enum port_event event, const struct port_entry *entry, const char *text);
 
 /* watchers_end - from now on everybody's text has an end. */
 void watchers_end(struct watchers *set);
@@ -53,7 +53,7 @@ void watchers_end(struct watchers *set);
  */
 int watcher_new(struct watchers *set, void *connection, int fd, char *first, size_t first_len,
                 struct watcher **ret);
-void watcher_free(void *w); /* struct watcher */
+void watcher_free(void *arg); /* struct watcher */
 
 void *watcher_connection(const struct watcher *w);
 

@@ -143,7 +143,7 @@ print("again")' $socket
     # --- the forwarder alone
     launch netns unshare -Urn sh -c 'ip link set lo up; echo $$; exec cat'
     target=$line
-    launch f bash -c 'exec 9> >(head -c 1 >/dev/null; echo ready); exec rootlet forward --ready-fd 9 "$@"' x --target "$target" --api-socket /tmp/$who.sock -p 127.0.0.1:8080:80/tcp
+    launch f bash -c 'exec 9> >(head -c 1 >/dev/null; echo ready); ulimit -Sn 128; exec rootlet forward --ready-fd 9 "$@"' x --target "$target" --api-socket /tmp/$who.sock -p 127.0.0.1:8080:80/tcp
     is "$line" ready 'the forwarder alone'
     ctl="rootlet ctl --socket /tmp/$who.sock"
     spawn w $ctl watch
@@ -154,6 +154,10 @@ print("again")' $socket
     kill -KILL "$(pgrep -x rootlet-portd)"
     news w interrupted 'its portd is killed'
     news w restored 'and replaced'
+    run $ctl add-ports 127.0.0.1:9000-9199:80-279/tcp
+    status_is 0 'more ports than the usual limit of descriptors allows'
+    for i in {3..202}; do hear w; done
+    is "$(json "' '.join(map(str, $event))" <<<"$line")" 'add 202 tcp 9199' 'each is told'
     finish netns
     await f
     await w
