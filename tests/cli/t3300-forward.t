@@ -47,11 +47,16 @@ for who in root user; do
     # --- a process
     namespace ns
     target=${pid[ns]}
-    forward f --target $target -p 127.0.0.1:8080:80/tcp -p 127.0.0.1:8007:7/udp -p 127.0.0.1:8101-8102:81-82/tcp -p '[::1]:0:80/tcp6'
+    forward f --target $target -p 127.0.0.1:8080:80/tcp -p 127.0.0.1:8007:7/udp -p 127.0.0.1:8101-8102:81-82/tcp -p 127.0.0.1:8084:84/tcp -p '[::1]:0:80/tcp6'
     served 'a process'
     served 'a range' 8102
     run $client udp 127.0.0.1 8007 datagram
     out_is datagram 'UDP'
+    run $client reset 127.0.0.1 8084
+    out_is ECONNRESET 'nobody listens there: a reset, at once'
+    launch late nsenter -t $target -U -n --preserve-credentials $servers --hello late http:127.0.0.1:84
+    served 'and as soon as somebody does, a connection' 8084 late
+    finish late
     is "$(portd_of | wc -l)" 1 'by one process beside it'
     portd=$(portd_of)
     kill -KILL $portd

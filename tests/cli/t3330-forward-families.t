@@ -5,17 +5,10 @@
 in_sandbox --root
 
 notify=$TOP/tests/lib/notify.py
-# answers PROTO:ADDRESS...: what the published port $port says to each of these clients.
+# answers WHAT: each of $clients gets an answer from the published port $port.
 answers() {
-    local word where=()
-    for word; do
-        case $word in
-        tcp:*) where+=("$client tcp ${word#tcp:} $port hello") ;;
-        udp:*) where+=("$client udp ${word#udp:} $port hello") ;;
-        esac
-    done
-    run sh -c "$(printf '(%s) 2>/dev/null || printf no; echo\n' "${where[@]}")"
-    stdout=$(tr '\n' ' ' <<<"$stdout")
+    run $client each hello "${clients[@]/%/,$port}"
+    is "$stdout$stderr" "$(printf 'hello\n%.0s' "${clients[@]}")" "$1"
 }
 
 for who in root user; do
@@ -39,10 +32,10 @@ for who in root user; do
         *6) clients=(::1 fd00::2) ;;
         *) clients=(127.0.0.1 192.0.2.2 ::1 fd00::2) ;;
         esac
+        clients=("${clients[@]/#/${proto%[46]},}")
         for child in 4 6 10.1.1.1:14 '[fd01::1]:16' 127.0.0.1:40 '[::1]:60'; do
             port=$((8000 + n)) n=$((n + 1))
-            answers "${clients[@]/#/${proto%[46]}:}"
-            is "$stdout" "$(printf 'hello %.0s' "${clients[@]}")" "$proto to $child"
+            answers "$proto to $child"
         done
     done
     port=8006 # tcp4
@@ -57,10 +50,8 @@ for who in root user; do
     # From the world, whose addresses are kept inside where a server of the same family is there.
     caller=$who who=root
     for port in 8000 8001 8002 8003 8004 8005; do
-        run in-world sh -c "$client tcp 192.0.2.2 $port hello; $client tcp fd00::2 $port hello"
-        out_is hellohello "tcp from another machine, port $port"
-        run in-world sh -c "$client udp 192.0.2.2 $((port + 18)) hello; $client udp fd00::2 $((port + 18)) hello"
-        out_is hellohello 'udp'
+        run in-world $client each hello tcp,{192.0.2.2,fd00::2},$port udp,{192.0.2.2,fd00::2},$((port + 18))
+        is "$stdout$stderr" $'hello\nhello\nhello\nhello' "from another machine, port $port"
     done
     who=$caller
     finish f

@@ -6,6 +6,7 @@
     client.py tcp ADDRESS PORT [TEXT]        send TEXT, end that side, print what comes back
     client.py udp ADDRESS PORT [TEXT]        send TEXT, print the answer
     client.py from SOURCE_PORT ADDRESS PORT [TEXT]  the same from this port, which may be a server's that set SO_REUSEADDR
+    client.py each TEXT PROTO,ADDRESS,PORT... the same for each of these, tcp or udp, one after the other; a line for each
     client.py dns SERVER NAME [A|AAAA] [tcp] the addresses, sorted, one a line; or NXDOMAIN, or TRUNCATED
     client.py dns SERVER NAME [A|AAAA] edns  the same over UDP, with room for an answer of 4096 bytes (RFC 6891)
     client.py asks SERVER NAME COUNT [tcp]   so many queries, 64 on their way at a time, lost ones again: "COUNT answers"
@@ -95,6 +96,13 @@ def udp(address, port, text="hello", source=0):
     sock.connect((address, int(port)))
     sock.send(text.encode())
     show(sock.recv(65536))
+
+
+def each(text, *words):
+    for word in words:
+        proto, address, port = word.split(",")
+        {"tcp": tcp, "udp": udp}[proto](address, port, text)
+        print(flush=True)
 
 
 def dns(server, name, kind="A", how="udp"):
@@ -261,7 +269,7 @@ def takes(*ports):
     print(" ".join(had))
 
 
-COMMANDS = {"connect": connect, "reset": reset, "tcp": tcp, "udp": udp, "from": udp_from, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen, "takes": takes, "whom": whom}
+COMMANDS = {"connect": connect, "reset": reset, "tcp": tcp, "udp": udp, "from": udp_from, "each": each, "dns": dns, "asks": asks, "ra": ra, "unix": unix, "json": evaluate, "gone": gone, "listen": listen, "takes": takes, "whom": whom}
 try:
     COMMANDS[sys.argv[1]](*sys.argv[2:])
 except (OSError, struct.error, ValueError, LookupError, TypeError) as problem:
