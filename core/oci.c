@@ -39,20 +39,27 @@ struct json *oci_get(const struct json *n, const char *key)
 
 struct json *oci_linux(struct oci *c, bool make)
 {
-    struct json *l = oci_get(c->root, "linux");
-
-    if (!l && make) {
-        l = json_new_object(c->doc);
-        json_set(c->doc, c->root, "linux", l);
+    if (!c->linux_ && make) {
+        c->linux_ = json_new_object(c->doc);
+        json_set(c->doc, c->root, "linux", c->linux_);
     }
-    return l;
+    return c->linux_;
+}
+
+struct json *oci_namespaces(struct oci *c, bool make)
+{
+    if (!c->namespaces && make) {
+        c->namespaces = json_new_array(c->doc);
+        json_set(c->doc, oci_linux(c, true), "namespaces", c->namespaces);
+    }
+    return c->namespaces;
 }
 
 struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_index)
 {
     const char *s;
 
-    json_foreach (it, oci_get(oci_get(c->root, "linux"), "namespaces")) {
+    json_foreach (it, c->namespaces) {
         if (json_get_str(it.value, "type", &s) == 0 && strcmp(s, type) == 0) {
             if (ret_index)
                 *ret_index = it.index;
@@ -149,6 +156,8 @@ int oci_convert(struct json_doc *doc, const struct oci_options *opts, const stru
 {
     struct oci c = {.doc = doc, .root = json_root(doc), .opts = opts, .facts = facts, .report = report};
 
+    c.linux_ = oci_get(c.root, "linux");
+    c.namespaces = oci_get(c.linux_, "namespaces");
     if (choose_mode(&c)) {
         oci_rule_userns(&c);
         oci_rule_netns(&c);

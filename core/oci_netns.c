@@ -37,7 +37,7 @@ static void drop_netns(struct oci *c, const char *why)
     const char *type;
     bool dropped = false;
 
-    json_foreach (it, oci_get(oci_get(c->root, "linux"), "namespaces")) {
+    json_foreach (it, oci_namespaces(c, false)) {
         if (json_get_str(it.value, "type", &type) < 0 || strcmp(type, netns_type) != 0)
             continue;
         oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", it.index), oci_text(c, it.value), NULL, "%s",
@@ -52,8 +52,7 @@ static void drop_netns(struct oci *c, const char *why)
 static void set_path(struct oci *c, const char *path)
 {
     size_t index = 0;
-    struct json *entry = oci_namespace(c, netns_type, &index),
-                *list = oci_get(oci_get(c->root, "linux"), "namespaces");
+    struct json *entry = oci_namespace(c, netns_type, &index), *list;
     const char *old = "";
     char *before = oci_text(c, entry);
 
@@ -63,10 +62,7 @@ static void set_path(struct oci *c, const char *path)
         return;
     }
     if (!entry) {
-        if (!list) {
-            list = json_new_array(c->doc);
-            json_set(c->doc, oci_linux(c, true), "namespaces", list);
-        }
+        list = oci_namespaces(c, true);
         index = json_count(list);
         entry = json_new_object(c->doc);
         json_add_str(c->doc, entry, "type", netns_type);

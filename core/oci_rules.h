@@ -7,6 +7,7 @@
 struct oci {
     struct json_doc *doc;
     struct json *root;
+    struct json *linux_, *namespaces; /* NULL: none. Looked up once: there may be very many members before them */
     const struct oci_options *opts;
     const struct oci_facts *facts;
     struct oci_report *report;
@@ -45,6 +46,8 @@ struct oci_path oci_path(const char *fmt, ...) __attribute__((format(printf, 1, 
 struct json *oci_get(const struct json *n, const char *key);
 /* oci_linux - the linux section; made when it is not there and @make. */
 struct json *oci_linux(struct oci *c, bool make);
+/* oci_namespaces - its list of namespaces, in the same way. */
+struct json *oci_namespaces(struct oci *c, bool make);
 /* oci_namespace - the first entry of that type, with its index, or NULL. */
 struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_index);
 /* oci_is_private - does the container get a namespace of that type of its own? */

@@ -37,18 +37,14 @@ static void collapse(struct oci *c, struct json *list, const struct json *first)
 
 static void userns(struct oci *c)
 {
-    struct json *list = oci_get(oci_get(c->root, "linux"), "namespaces"),
-                *entry = oci_namespace(c, "user", NULL);
+    struct json *list = oci_namespaces(c, false), *entry = oci_namespace(c, "user", NULL);
     const char *path = NULL;
 
     if (!entry && c->mode == OCI_INSIDE)
         return;
     c->new_userns = true;
     if (!entry) {
-        if (!list) {
-            list = json_new_array(c->doc);
-            json_set(c->doc, oci_linux(c, true), "namespaces", list);
-        }
+        list = oci_namespaces(c, true);
         entry = json_new_object(c->doc);
         json_add_str(c->doc, entry, "type", "user");
         oci_changed(c, "N1", OCI_PATH(".linux.namespaces[%zu]", json_count(list)), NULL, entry, "%s",
@@ -253,7 +249,7 @@ static bool same_map(const struct idmap *a, const struct idmap *b)
 /* Returns whether @m says what will be mapped. */
 static bool fix_map(struct oci *c, const struct side *s, struct idmap *m)
 {
-    struct json *list = oci_get(oci_get(c->root, "linux"), s->member);
+    struct json *list = oci_get(oci_linux(c, false), s->member);
     bool empty = !json_count(list);
     const char *bad = read_map(list, m), *why = "asked for on the command line";
 
@@ -289,8 +285,8 @@ void oci_rule_userns(struct oci *c)
         return;
     }
     if (c->userns_path) { /* whoever made it wrote its maps; runtimes take those of the document, if any */
-        c->maps_known = !read_map(oci_get(oci_get(c->root, "linux"), "uidMappings"), &c->uids) &&
-                        !read_map(oci_get(oci_get(c->root, "linux"), "gidMappings"), &c->gids);
+        c->maps_known = !read_map(oci_get(oci_linux(c, false), "uidMappings"), &c->uids) &&
+                        !read_map(oci_get(oci_linux(c, false), "gidMappings"), &c->gids);
         if (!c->maps_known && c->opts->runtime != OCI_CRUN)
             oci_warning(
                 c, "N2", ".linux.uidMappings",
@@ -299,10 +295,10 @@ void oci_rule_userns(struct oci *c)
                 "gid_map of a process in it say");
         return;
     }
-    if (json_count(oci_get(oci_get(c->root, "linux"), "uidMappings")))
+    if (json_count(oci_get(oci_linux(c, false), "uidMappings")))
         oci_drop(c, oci_linux(c, false), "uidMappings", "N2", ".linux.uidMappings",
                  "runtimes refuse maps without a user namespace");
-    if (json_count(oci_get(oci_get(c->root, "linux"), "gidMappings")))
+    if (json_count(oci_get(oci_linux(c, false), "gidMappings")))
         oci_drop(c, oci_linux(c, false), "gidMappings", "N2", ".linux.gidMappings",
                  "runtimes refuse maps without a user namespace");
 }
