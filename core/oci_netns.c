@@ -17,6 +17,7 @@ static bool is_net_sysctl(const char *key, size_t len)
 static void drop_settings(struct oci *c, const char *why)
 {
     struct json *linux_ = oci_linux(c, false), *sysctl = oci_get(linux_, "sysctl");
+    size_t before = json_count(sysctl);
 
     oci_drop(c, linux_, "netDevices", "N3", ".linux.netDevices", why);
     json_foreach (it, sysctl) {
@@ -28,7 +29,7 @@ static void drop_settings(struct oci *c, const char *why)
         oci_changed(c, "N3", path.text, oci_text(c, it.value), NULL, "%s", why);
         json_it_remove(&it);
     }
-    if (sysctl && !json_count(sysctl))
+    if (before && !json_count(sysctl))
         json_remove(linux_, "sysctl");
 }
 
