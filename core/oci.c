@@ -97,7 +97,9 @@ int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
         return 0;
     if (c->new_userns)
         return 0;
-    if (path)
+    if (!c->here) /* whose it is there is not to be seen from here */
+        own = OCI_OWNER_UNKNOWN;
+    else if (path)
         own = c->facts->ns_owner ? c->facts->ns_owner(path) : OCI_OWNER_UNKNOWN;
     return own == OCI_OWNER_UNKNOWN && path ? -1 : own == OCI_OWNER_OURS;
 }
