@@ -133,10 +133,12 @@ static const char *refuse_map(const struct oci *c, const struct side *s, const s
         return NULL; /* the runtime's user is somebody else: nothing more is known */
     if (outside && !c->facts->has_newuidmap && (m->n > 1 || m->e[0].count > 1 || m->e[0].outer != s->self))
         return "newuidmap and newgidmap are not installed, so that only the own id can be mapped";
-    for (size_t i = 0; i < m->n; i++)
-        if (outside ? !helper_allows(s, &m->e[i]) : !parent_has(s, &m->e[i]))
-            return outside ? "it has host ids that are neither the own one nor subordinate ones of this user"
-                           : "it has host ids that are not mapped here, or not in one line";
+    for (size_t i = 0; i < m->n; i++) {
+        if (outside && !helper_allows(s, &m->e[i]))
+            return "it has host ids that are neither the own one nor subordinate ones of this user";
+        if (!parent_has(s, &m->e[i]))
+            return "it has host ids that are not mapped here, or not in one line";
+    }
     return NULL;
 }
 
