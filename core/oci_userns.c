@@ -259,6 +259,10 @@ static bool fix_map(struct oci *c, const struct side *s, struct idmap *m)
         if (bad || !same_map(m, s->given))
             write_map(c, s, s->given, why, NULL);
         *m = *s->given;
+        bad = refuse_map(c, s, m);
+        if (bad) /* it was asked for in so many words */
+            oci_warning(c, "N2", OCI_PATH(".linux.%s", s->member),
+                        "the map asked for with %s will hardly be set up: %s", s->option, bad);
         return true;
     }
     if (!bad)
