@@ -108,6 +108,10 @@ static void resources(struct oci *c, struct json *linux_)
         oci_drop(c, linux_, "resources", "C1", ".linux.resources",
                  "only cgroup v2 delegates controllers, and this is not it");
     } else {
+        if (c->facts->euid == 0 && !c->here)
+            oci_warning(c, "C1", ".linux.resources",
+                        "the controllers of the group of this process are taken, all of which root may hand on: who will "
+                        "run it may have fewer");
         filter_resources(c, r);
         if (before && !json_count(r))
             json_remove(linux_, "resources");
