@@ -55,18 +55,23 @@ struct json *oci_namespaces(struct oci *c, bool make)
     return c->namespaces;
 }
 
-struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_index)
+struct json *oci_namespace(const struct oci *c, const char *type)
 {
     const char *s;
 
     json_foreach (it, c->namespaces) {
-        if (json_get_str(it.value, "type", &s) == 0 && strcmp(s, type) == 0) {
-            if (ret_index)
-                *ret_index = it.index;
+        if (json_get_str(it.value, "type", &s) == 0 && strcmp(s, type) == 0)
             return it.value;
-        }
     }
     return NULL;
+}
+
+size_t oci_namespace_index(const struct oci *c, const struct json *entry)
+{
+    for (size_t i = 0; i < OCI_MAX_NAMESPACES; i++)
+        if (c->listed[i] == entry)
+            return i;
+    return json_count(c->namespaces) - 1;
 }
 
 /* The path of a namespace entry; NULL when it has none, which an empty one is. */
@@ -79,14 +84,14 @@ static const char *entry_path(const struct json *entry)
 
 bool oci_is_private(const struct oci *c, const char *type)
 {
-    const struct json *entry = oci_namespace(c, type, NULL);
+    const struct json *entry = oci_namespace(c, type);
 
     return entry && !entry_path(entry);
 }
 
 int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
 {
-    const struct json *entry = oci_namespace(c, type, NULL);
+    const struct json *entry = oci_namespace(c, type);
     const char *path = entry ? entry_path(entry) : NULL;
 
     if (entry && !path)
@@ -160,6 +165,9 @@ int oci_convert(struct json_doc *doc, const struct oci_options *opts, const stru
 
     c.linux_ = oci_get(c.root, "linux");
     c.namespaces = oci_get(c.linux_, "namespaces");
+    json_foreach (it, c.namespaces)
+        if (it.index < OCI_MAX_NAMESPACES) /* oci_check_schema() refuses more */
+            c.listed[it.index] = it.value;
     if (choose_mode(&c)) {
         oci_rule_userns(&c);
         oci_rule_netns(&c);

@@ -110,7 +110,8 @@ static void resources(struct oci *c, struct json *linux_)
     } else {
         if (c->facts->euid == 0 && !c->here)
             oci_warning(c, "C1", ".linux.resources",
-                        "the controllers of the group of this process are taken, all of which root may hand on: who will "
+                        "the controllers of the group of this process are taken, all of which root may hand "
+                        "on: who will "
                         "run it may have fewer");
         filter_resources(c, r);
         if (before && !json_count(r))

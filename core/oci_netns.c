@@ -41,8 +41,8 @@ static void drop_netns(struct oci *c, const char *why)
     json_foreach (it, oci_namespaces(c, false)) {
         if (json_get_str(it.value, "type", &type) < 0 || strcmp(type, netns_type) != 0)
             continue;
-        oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", it.index), oci_text(c, it.value), NULL, "%s",
-                    why);
+        oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", oci_namespace_index(c, it.value)),
+                    oci_text(c, it.value), NULL, "%s", why);
         json_it_remove(&it);
         dropped = true;
     }
@@ -52,8 +52,7 @@ static void drop_netns(struct oci *c, const char *why)
 
 static void set_path(struct oci *c, const char *path)
 {
-    size_t index = 0;
-    struct json *entry = oci_namespace(c, netns_type, &index), *list;
+    struct json *entry = oci_namespace(c, netns_type);
     const char *old = "";
     char *before = oci_text(c, entry);
 
@@ -63,14 +62,13 @@ static void set_path(struct oci *c, const char *path)
         return;
     }
     if (!entry) {
-        list = oci_namespaces(c, true);
-        index = json_count(list);
         entry = json_new_object(c->doc);
         json_add_str(c->doc, entry, "type", netns_type);
-        json_append(c->doc, list, entry);
+        json_append(c->doc, oci_namespaces(c, true), entry);
     }
     json_set(c->doc, entry, "path", json_new_str(c->doc, path));
-    oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", index), before, entry, "asked for with --net");
+    oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", oci_namespace_index(c, entry)), before, entry,
+                "asked for with --net");
 }
 
 void oci_rule_netns(struct oci *c)

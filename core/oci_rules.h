@@ -7,7 +7,10 @@
 struct oci {
     struct json_doc *doc;
     struct json *root;
-    struct json *linux_, *namespaces; /* NULL: none. Looked up once: there may be very many members before them */
+    struct json *linux_,
+        *namespaces; /* NULL: none. Looked up once: there may be very many members before them */
+    const struct json
+        *listed[OCI_MAX_NAMESPACES]; /* the namespaces as they were read, for oci_namespace_index() */
     const struct oci_options *opts;
     const struct oci_facts *facts;
     struct oci_report *report;
@@ -48,8 +51,10 @@ struct json *oci_get(const struct json *n, const char *key);
 struct json *oci_linux(struct oci *c, bool make);
 /* oci_namespaces - its list of namespaces, in the same way. */
 struct json *oci_namespaces(struct oci *c, bool make);
-/* oci_namespace - the first entry of that type, with its index, or NULL. */
-struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_index);
+/* oci_namespace - the first entry of that type, or NULL. */
+struct json *oci_namespace(const struct oci *c, const char *type);
+/* oci_namespace_index - which one it was in the file, whatever has been removed before it; of one that was made: at the end. */
+size_t oci_namespace_index(const struct oci *c, const struct json *entry);
 /* oci_is_private - does the container get a namespace of that type of its own? */
 bool oci_is_private(const struct oci *c, const char *type);
 /* oci_owned - will what acts inside the container own its namespace of that type? (@own: whose is ours?) 1, 0, -1: nobody knows */

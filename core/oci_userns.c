@@ -37,7 +37,7 @@ static void collapse(struct oci *c, struct json *list, const struct json *first)
 
 static void userns(struct oci *c)
 {
-    struct json *list = oci_namespaces(c, false), *entry = oci_namespace(c, "user", NULL);
+    struct json *list = oci_namespaces(c, false), *entry = oci_namespace(c, "user");
     const char *path = NULL;
 
     if (!entry && c->mode == OCI_INSIDE)
