@@ -7,10 +7,10 @@
 struct oci {
     struct json_doc *doc;
     struct json *root;
-    struct json *linux_,
-        *namespaces; /* NULL: none. Looked up once: there may be very many members before them */
-    const struct json
-        *listed[OCI_MAX_NAMESPACES]; /* the namespaces as they were read, for oci_namespace_index() */
+    /* Looked up once, as there may be very many members before them; NULL: none. */
+    struct json *linux_, *namespaces;
+    /* The namespaces as they were read, for oci_namespace_index(). */
+    const struct json *listed[OCI_MAX_NAMESPACES];
     const struct oci_options *opts;
     const struct oci_facts *facts;
     struct oci_report *report;
