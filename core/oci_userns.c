@@ -93,13 +93,16 @@ static const char *read_map(const struct json *list, struct idmap *m)
     return m->n ? NULL : "it is empty";
 }
 
-/* newuidmap(1): a line is one's own id alone, or within one range of /etc/subuid. */
+static bool is_self(const struct side *s, const struct idmap_extent *e)
+{
+    return e->outer == s->self && e->count == 1;
+}
+
+/* newuidmap(1): a line that is not one's own id alone has to be within one range of /etc/subuid. */
 static bool helper_allows(const struct side *s, const struct idmap_extent *e)
 {
     uint64_t end = (uint64_t)e->outer + e->count;
 
-    if (e->outer == s->self && e->count == 1)
-        return true;
     for (size_t i = 0; i < s->subids->n; i++) {
         const struct subid_range *r = &s->subids->r[i];
         if (e->outer >= r->first && end <= (uint64_t)r->first + r->count)
@@ -131,9 +134,11 @@ static const char *refuse_map(const struct oci *c, const struct side *s, const s
         return "runc fails with more than 5 lines";
     if (outside ? c->facts->euid == 0 : c->facts->euid != 0 || c->facts->initial_userns)
         return NULL; /* the runtime's user is somebody else: nothing more is known */
-    if (outside && !c->facts->has_newuidmap && (m->n > 1 || m->e[0].count > 1 || m->e[0].outer != s->self))
+    if (outside && !c->facts->has_newuidmap && (m->n > 1 || !is_self(s, &m->e[0])))
         return "newuidmap and newgidmap are not installed, so that only the own id can be mapped";
     for (size_t i = 0; i < m->n; i++) {
+        if (outside && is_self(s, &m->e[i]))
+            continue;
         if (outside && !helper_allows(s, &m->e[i]))
             return "it has host ids that are neither the own one nor subordinate ones of this user";
         if (!parent_has(s, &m->e[i]))
