@@ -109,10 +109,10 @@ static void resources(struct oci *c, struct json *linux_)
                  "only cgroup v2 delegates controllers, and this is not it");
     } else {
         if (c->facts->euid == 0 && !c->here)
-            oci_warning(c, "C1", ".linux.resources",
-                        "the controllers of the group of this process are taken, all of which root may hand "
-                        "on: who will "
-                        "run it may have fewer");
+            oci_warning(
+                c, "C1", ".linux.resources",
+                "all controllers of this process's own group are taken for delegated, as root may hand "
+                "on any: who runs it may have fewer");
         filter_resources(c, r);
         if (before && !json_count(r))
             json_remove(linux_, "resources");
