@@ -206,17 +206,26 @@ static const char *result(const struct job *j, size_t *ret_len)
     return j->result ? j->result : j->text;
 }
 
-static int choose_input(struct job *j, const char *file)
+/* The file in --bundle=DIR; without that option it stays as it is. */
+static int choose_bundle(struct job *j)
 {
-    if (j->o->bundle && str_format(j->file, sizeof(j->file), "%s/config.json", j->o->bundle) < 0) {
+    if (!j->o->bundle)
+        return 0;
+    if (str_format(j->file, sizeof(j->file), "%s/config.json", j->o->bundle) < 0) {
         log_error("--bundle=%s is too long", j->o->bundle);
         return -ENAMETOOLONG;
     }
-    if (j->o->bundle)
-        j->path = j->file;
-    else if (file)
+    j->path = j->file;
+    return 0;
+}
+
+static int choose_input(struct job *j, const char *file)
+{
+    if (choose_bundle(j) < 0)
+        return -ENAMETOOLONG;
+    if (file)
         j->path = strcmp(file, "-") ? file : NULL;
-    else if (j->o->in_place || isatty(STDIN_FILENO))
+    else if (!j->path && (j->o->in_place || isatty(STDIN_FILENO)))
         j->path = "config.json";
     if (j->o->in_place && !j->path) {
         log_error("--in-place needs a file, and '-' is none");
@@ -423,8 +432,8 @@ static int run_new(struct job *j)
 
     j->path = "config.json";
     j->name = "the template";
-    if (j->o->bundle && str_format(j->file, sizeof(j->file), "%s/config.json", j->o->bundle) == 0)
-        j->path = j->file;
+    if (choose_bundle(j) < 0)
+        return EXIT_USAGE;
     j->len = strlen(oci_template);
     j->text = strdup(oci_template);
     if (!j->text) {

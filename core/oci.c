@@ -39,27 +39,39 @@ struct json *oci_get(const struct json *n, const char *key)
 
 struct json *oci_linux(struct oci *c, bool make)
 {
-    struct json *l = oci_get(c->root, "linux");
-
-    if (!l && make) {
-        l = json_new_object(c->doc);
-        json_set(c->doc, c->root, "linux", l);
+    if (!c->linux_ && make) {
+        c->linux_ = json_new_object(c->doc);
+        json_set(c->doc, c->root, "linux", c->linux_);
     }
-    return l;
+    return c->linux_;
 }
 
-struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_index)
+struct json *oci_namespaces(struct oci *c, bool make)
+{
+    if (!c->namespaces && make) {
+        c->namespaces = json_new_array(c->doc);
+        json_set(c->doc, oci_linux(c, true), "namespaces", c->namespaces);
+    }
+    return c->namespaces;
+}
+
+struct json *oci_namespace(const struct oci *c, const char *type)
 {
     const char *s;
 
-    json_foreach (it, oci_get(oci_get(c->root, "linux"), "namespaces")) {
-        if (json_get_str(it.value, "type", &s) == 0 && strcmp(s, type) == 0) {
-            if (ret_index)
-                *ret_index = it.index;
+    json_foreach (it, c->namespaces) {
+        if (json_get_str(it.value, "type", &s) == 0 && strcmp(s, type) == 0)
             return it.value;
-        }
     }
     return NULL;
+}
+
+size_t oci_namespace_index(const struct oci *c, const struct json *entry)
+{
+    for (size_t i = 0; i < OCI_MAX_NAMESPACES; i++)
+        if (c->listed[i] == entry)
+            return i;
+    return json_count(c->namespaces) - 1;
 }
 
 /* The path of a namespace entry; NULL when it has none, which an empty one is. */
@@ -72,14 +84,14 @@ static const char *entry_path(const struct json *entry)
 
 bool oci_is_private(const struct oci *c, const char *type)
 {
-    const struct json *entry = oci_namespace(c, type, NULL);
+    const struct json *entry = oci_namespace(c, type);
 
     return entry && !entry_path(entry);
 }
 
 int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
 {
-    const struct json *entry = oci_namespace(c, type, NULL);
+    const struct json *entry = oci_namespace(c, type);
     const char *path = entry ? entry_path(entry) : NULL;
 
     if (entry && !path)
@@ -90,7 +102,9 @@ int oci_owned(const struct oci *c, const char *type, enum oci_owner own)
         return 0;
     if (c->new_userns)
         return 0;
-    if (path)
+    if (!c->here) /* whose it is there is not to be seen from here */
+        own = OCI_OWNER_UNKNOWN;
+    else if (path)
         own = c->facts->ns_owner ? c->facts->ns_owner(path) : OCI_OWNER_UNKNOWN;
     return own == OCI_OWNER_UNKNOWN && path ? -1 : own == OCI_OWNER_OURS;
 }
@@ -149,6 +163,11 @@ int oci_convert(struct json_doc *doc, const struct oci_options *opts, const stru
 {
     struct oci c = {.doc = doc, .root = json_root(doc), .opts = opts, .facts = facts, .report = report};
 
+    c.linux_ = oci_get(c.root, "linux");
+    c.namespaces = oci_get(c.linux_, "namespaces");
+    json_foreach (it, c.namespaces)
+        if (it.index < OCI_MAX_NAMESPACES) /* oci_check_schema() refuses more */
+            c.listed[it.index] = it.value;
     if (choose_mode(&c)) {
         oci_rule_userns(&c);
         oci_rule_netns(&c);

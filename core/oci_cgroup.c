@@ -78,6 +78,7 @@ static void filter_resources(struct oci *c, struct json *resources)
         const char *controller = controller_of(&it);
         struct json_path path = base;
         bool part = key_is(&it, "cpu") || key_is(&it, "unified");
+        size_t before = json_count(it.value);
 
         json_path_key(&path, it.key, it.key_len);
         if (key_is(&it, "cpu"))
@@ -88,7 +89,7 @@ static void filter_resources(struct oci *c, struct json *resources)
             drop_member(c, &it, base, "no user may set these");
         else if (controller && !delegated(c, controller, strlen(controller)))
             drop_member(c, &it, base, "its controller is not delegated to this cgroup");
-        if (part && json_type(it.value) == JSON_OBJECT && !json_count(it.value))
+        if (part && before && !json_count(it.value))
             json_it_remove(&it);
     }
 }
@@ -96,6 +97,7 @@ static void filter_resources(struct oci *c, struct json *resources)
 static void resources(struct oci *c, struct json *linux_)
 {
     struct json *r = oci_get(linux_, "resources");
+    size_t before = json_count(r);
 
     if (!r || c->opts->cgroup == OCI_CGROUP_KEEP)
         return;
@@ -106,8 +108,13 @@ static void resources(struct oci *c, struct json *linux_)
         oci_drop(c, linux_, "resources", "C1", ".linux.resources",
                  "only cgroup v2 delegates controllers, and this is not it");
     } else {
+        if (c->facts->euid == 0 && !c->here)
+            oci_warning(
+                c, "C1", ".linux.resources",
+                "all controllers of this process's own group are taken for delegated, as root may hand "
+                "on any: who runs it may have fewer");
         filter_resources(c, r);
-        if (!json_count(r))
+        if (before && !json_count(r))
             json_remove(linux_, "resources");
     }
 }

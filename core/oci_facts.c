@@ -25,15 +25,24 @@
 
 enum { SMALL_FILE = 65536 };
 
+/* A namespace by its path, which is a document's: what is no namespace is not opened, because that alone makes some devices act. */
+static int open_namespace(const char *path)
+{
+    fd_auto int place = open(path, O_PATH | O_CLOEXEC);
+    struct statfs fs;
+    char self[32];
+
+    if (place < 0 || fstatfs(place, &fs) < 0 || fs.f_type != NSFS_MAGIC)
+        return -1;
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", place);
+    return open(self, O_RDONLY | O_CLOEXEC);
+}
+
 /* ioctl_ns(2): EPERM when the owner is not this process's user namespace or one below it. */
 static enum oci_owner owner_of(int ns)
 {
-    struct statfs fs;
-    int owner;
+    int owner = ioctl(ns, NS_GET_USERNS);
 
-    if (fstatfs(ns, &fs) < 0 || fs.f_type != NSFS_MAGIC)
-        return OCI_OWNER_UNKNOWN;
-    owner = ioctl(ns, NS_GET_USERNS);
     if (owner < 0)
         return errno == EPERM ? OCI_OWNER_OUTSIDE : OCI_OWNER_UNKNOWN;
     close(owner);
@@ -49,7 +58,7 @@ static enum oci_owner own_ns(const char *name)
 
 static enum oci_owner ns_owner(const char *path)
 {
-    fd_auto int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    fd_auto int fd = open_namespace(path);
 
     return fd < 0 ? OCI_OWNER_UNKNOWN : owner_of(fd);
 }
@@ -64,7 +73,7 @@ static bool same_file(const struct stat *a, int fd)
 /* Up from the owner, until it is that one, or none that may be seen from here. User namespaces nest 32 deep. */
 static int owned_by(const char *path, const char *userns)
 {
-    fd_auto int ns = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    fd_auto int ns = open_namespace(path);
     struct stat want;
     int owner, above;
 
@@ -150,6 +159,28 @@ static bool is_there(const char *path)
     return stat(path, &st) == 0;
 }
 
+/* Below @top as runtimes go there, who resolve ".." before they look, and never let it lead out. */
+static int go_below(char *ret, size_t size, const char *top, const char *path)
+{
+    size_t len = strlen(top), n;
+
+    if (str_format(ret, size, "%s", top) < 0)
+        return -ENAMETOOLONG;
+    for (; *path; path += n + (path[n] == '/')) {
+        n = strcspn(path, "/");
+        if (n == 2 && memcmp(path, "..", 2) == 0) {
+            if (len > strlen(top))
+                *strrchr(ret, '/') = '\0';
+            len = strlen(ret);
+        } else if (n && !(n == 1 && *path == '.')) {
+            if (n + 1 >= size - len)
+                return -ENAMETOOLONG;
+            len += (size_t)snprintf(ret + len, size - len, "/%.*s", (int)n, path);
+        }
+    }
+    return 0;
+}
+
 /* Is the cgroup there and ours, or may we make it where the nearest one above it is? */
 static bool may_create_cgroup(const char *path)
 {
@@ -158,8 +189,7 @@ static bool may_create_cgroup(const char *path)
 
     /* Where v1 has a hierarchy a controller, they all have the same owners: the pids one stands for all. */
     if (h == OCI_CGROUP_ABSENT ||
-        str_format(full, sizeof(full), "%s/%s", h == OCI_CGROUP_V2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids",
-                   path) < 0)
+        go_below(full, sizeof(full), h == OCI_CGROUP_V2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids", path) < 0)
         return false;
     while (!is_there(full)) {
         char *slash = strrchr(full, '/');

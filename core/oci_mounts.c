@@ -103,13 +103,19 @@ static void bind_sys(struct oci *c, struct json *mount, size_t index, bool cover
     make_bind(c, mount, index, "S2", "/sys", covered ? over : all, why);
 }
 
-/* An rbind of /sys that somebody else made: it is theirs, but the hole in it is named. */
-static void check_sys_bind(struct oci *c, const struct json *mount, size_t index, bool covered)
+/* Is it an rbind of the host's /sys, below which its cgroup tree can be written to? */
+static bool has_hole(const struct json *mount, bool covered)
 {
     const char *s = "";
 
     json_get_str(mount, "source", &s);
-    if (oci_has_option(mount, "rbind") && path_is(s, "/sys") && !oci_has_option(mount, "rro") && !covered)
+    return oci_has_option(mount, "rbind") && path_is(s, "/sys") && !oci_has_option(mount, "rro") && !covered;
+}
+
+/* One that somebody else made: it is theirs, but the hole in it is named. */
+static void check_sys_bind(struct oci *c, const struct json *mount, size_t index, bool covered)
+{
+    if (has_hole(mount, covered))
         oci_warning(c, "S2", OCI_PATH(".mounts[%zu]", index),
                     "the host's cgroup tree stays writable below this bind (CVE-2023-25809): use option rro, "
                     "or pass --sys=rbind");
@@ -138,7 +144,7 @@ static void fresh_sys(struct oci *c, struct json *mount, size_t index, bool cove
 /* Returns false when the mount was removed. */
 static bool sys_mount(struct oci *c, struct json_it *it, bool covered)
 {
-    bool fresh = has_type(it->value, "sysfs"), bound = oci_is_bind(it->value);
+    bool fresh = has_type(it->value, "sysfs");
 
     switch (c->opts->sys) {
     case OCI_SYS_KEEP: break;
@@ -148,13 +154,13 @@ static bool sys_mount(struct oci *c, struct json_it *it, bool covered)
         remove_mount(c, it, "S2", "asked for with --sys=remove");
         return false;
     case OCI_SYS_RBIND:
-        if (fresh || (bound && !covered && !oci_has_option(it->value, "rro")))
+        if (fresh || has_hole(it->value, covered))
             bind_sys(c, it->value, it->index, covered, "asked for with --sys=rbind");
         break;
     default:
         if (fresh)
             fresh_sys(c, it->value, it->index, covered);
-        else if (bound)
+        else
             check_sys_bind(c, it->value, it->index, covered);
         break;
     }

@@ -17,6 +17,7 @@ static bool is_net_sysctl(const char *key, size_t len)
 static void drop_settings(struct oci *c, const char *why)
 {
     struct json *linux_ = oci_linux(c, false), *sysctl = oci_get(linux_, "sysctl");
+    size_t before = json_count(sysctl);
 
     oci_drop(c, linux_, "netDevices", "N3", ".linux.netDevices", why);
     json_foreach (it, sysctl) {
@@ -28,7 +29,7 @@ static void drop_settings(struct oci *c, const char *why)
         oci_changed(c, "N3", path.text, oci_text(c, it.value), NULL, "%s", why);
         json_it_remove(&it);
     }
-    if (sysctl && !json_count(sysctl))
+    if (before && !json_count(sysctl))
         json_remove(linux_, "sysctl");
 }
 
@@ -37,11 +38,11 @@ static void drop_netns(struct oci *c, const char *why)
     const char *type;
     bool dropped = false;
 
-    json_foreach (it, oci_get(oci_get(c->root, "linux"), "namespaces")) {
+    json_foreach (it, oci_namespaces(c, false)) {
         if (json_get_str(it.value, "type", &type) < 0 || strcmp(type, netns_type) != 0)
             continue;
-        oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", it.index), oci_text(c, it.value), NULL, "%s",
-                    why);
+        oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", oci_namespace_index(c, it.value)),
+                    oci_text(c, it.value), NULL, "%s", why);
         json_it_remove(&it);
         dropped = true;
     }
@@ -51,9 +52,7 @@ static void drop_netns(struct oci *c, const char *why)
 
 static void set_path(struct oci *c, const char *path)
 {
-    size_t index = 0;
-    struct json *entry = oci_namespace(c, netns_type, &index),
-                *list = oci_get(oci_get(c->root, "linux"), "namespaces");
+    struct json *entry = oci_namespace(c, netns_type);
     const char *old = "";
     char *before = oci_text(c, entry);
 
@@ -63,17 +62,13 @@ static void set_path(struct oci *c, const char *path)
         return;
     }
     if (!entry) {
-        if (!list) {
-            list = json_new_array(c->doc);
-            json_set(c->doc, oci_linux(c, true), "namespaces", list);
-        }
-        index = json_count(list);
         entry = json_new_object(c->doc);
         json_add_str(c->doc, entry, "type", netns_type);
-        json_append(c->doc, list, entry);
+        json_append(c->doc, oci_namespaces(c, true), entry);
     }
     json_set(c->doc, entry, "path", json_new_str(c->doc, path));
-    oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", index), before, entry, "asked for with --net");
+    oci_changed(c, "N3", OCI_PATH(".linux.namespaces[%zu]", oci_namespace_index(c, entry)), before, entry,
+                "asked for with --net");
 }
 
 void oci_rule_netns(struct oci *c)

@@ -43,13 +43,12 @@ static const char *refuse_group(const struct oci *c, uint64_t gid)
 static void groups(struct oci *c, struct json *user)
 {
     struct json *list = oci_get(user, "additionalGids");
-    size_t left = 0;
+    size_t before = json_count(list);
 
     json_foreach (it, list) {
         uint64_t gid = 0;
         const char *why = json_uint(it.value, 0, UINT32_MAX, &gid) < 0 ? NULL : refuse_group(c, gid);
 
-        left++;
         if (!why)
             continue;
         if (c->opts->groups == OCI_GROUPS_ERROR) {
@@ -60,9 +59,8 @@ static void groups(struct oci *c, struct json *user)
         oci_changed(c, "U1", OCI_PATH(".process.user.additionalGids[%zu]", it.index), oci_text(c, it.value),
                     NULL, "%s", why);
         json_it_remove(&it);
-        left--;
     }
-    if (list && !left)
+    if (before && !json_count(list))
         json_remove(user, "additionalGids");
 }
 

@@ -7,6 +7,10 @@
 struct oci {
     struct json_doc *doc;
     struct json *root;
+    /* Looked up once, as there may be very many members before them; NULL: none. */
+    struct json *linux_, *namespaces;
+    /* The namespaces as they were read, for oci_namespace_index(). */
+    const struct json *listed[OCI_MAX_NAMESPACES];
     const struct oci_options *opts;
     const struct oci_facts *facts;
     struct oci_report *report;
@@ -45,8 +49,12 @@ struct oci_path oci_path(const char *fmt, ...) __attribute__((format(printf, 1, 
 struct json *oci_get(const struct json *n, const char *key);
 /* oci_linux - the linux section; made when it is not there and @make. */
 struct json *oci_linux(struct oci *c, bool make);
-/* oci_namespace - the first entry of that type, with its index, or NULL. */
-struct json *oci_namespace(const struct oci *c, const char *type, size_t *ret_index);
+/* oci_namespaces - its list of namespaces, in the same way. */
+struct json *oci_namespaces(struct oci *c, bool make);
+/* oci_namespace - the first entry of that type, or NULL. */
+struct json *oci_namespace(const struct oci *c, const char *type);
+/* oci_namespace_index - which one it was in the file, whatever has been removed before it; of one that was made: at the end. */
+size_t oci_namespace_index(const struct oci *c, const struct json *entry);
 /* oci_is_private - does the container get a namespace of that type of its own? */
 bool oci_is_private(const struct oci *c, const char *type);
 /* oci_owned - will what acts inside the container own its namespace of that type? (@own: whose is ours?) 1, 0, -1: nobody knows */

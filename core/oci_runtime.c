@@ -33,7 +33,7 @@ static void process(struct oci *c)
 
 static void names(struct oci *c)
 {
-    if (oci_namespace(c, "uts", NULL))
+    if (oci_namespace(c, "uts"))
         return;
     if (has_text(c->root, "hostname"))
         oci_error(c, "R1", ".hostname",
@@ -51,7 +51,7 @@ static void hidden_paths(struct oci *c, const struct json *linux_)
 {
     static const char *const members[] = {"maskedPaths", "readonlyPaths"};
 
-    if (oci_namespace(c, "mount", NULL))
+    if (oci_namespace(c, "mount"))
         return;
     for (size_t i = 0; i < 2; i++)
         if (json_count(oci_get(linux_, members[i])))
@@ -98,7 +98,7 @@ static void sysctls(struct oci *c, const struct json *linux_)
             oci_error(c, "R1", path.text,
                       "not a sysctl of a container (runc: 'sysctl is not in a separate kernel namespace'): "
                       "remove it");
-        else if (!oci_namespace(c, type, NULL))
+        else if (!oci_namespace(c, type))
             oci_error(c, "R1", path.text,
                       "would change the host's %s namespace (runc: 'sysctl not allowed in host namespace'): "
                       "add a namespace "
@@ -141,19 +141,20 @@ static void namespaces(struct oci *c, const struct json *linux_)
 {
     json_foreach (it, oci_get(linux_, "namespaces")) {
         const char *type = "";
+        size_t index = oci_namespace_index(c, it.value);
 
         json_get_str(it.value, "type", &type);
         if (!is_namespace(type))
-            oci_error(c, "R1", OCI_PATH(".linux.namespaces[%zu].type", it.index),
+            oci_error(c, "R1", OCI_PATH(".linux.namespaces[%zu].type", index),
                       "'%.32s' is no type of namespace (runc: 'namespace does not exist'): remove it", type);
-        else if (strcmp(type, "user") != 0 && oci_namespace(c, type, NULL) != it.value)
+        else if (strcmp(type, "user") != 0 && oci_namespace(c, type) != it.value)
             oci_error(
-                c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
+                c, "R1", OCI_PATH(".linux.namespaces[%zu]", index),
                 "a second namespace of type %.32s (runc: 'malformed spec file: duplicated ns'): remove one",
                 type);
         else if (strcmp(type, "time") == 0)
             oci_warning(
-                c, "R1", OCI_PATH(".linux.namespaces[%zu]", it.index),
+                c, "R1", OCI_PATH(".linux.namespaces[%zu]", index),
                 "runc before 1.2 knows no time namespace (runc: 'namespace \"time\" does not exist'), and "
                 "crun 1.8 sets no timeOffsets");
     }
@@ -164,7 +165,7 @@ static void net_devices(struct oci *c, const struct json *linux_)
 {
     if (!json_count(oci_get(linux_, "netDevices")))
         return;
-    if (!oci_namespace(c, "network", NULL))
+    if (!oci_namespace(c, "network"))
         oci_error(c, "R1", ".linux.netDevices",
                   "needs a network namespace (runc: 'unable to move network devices without a private NET "
                   "namespace'): add one, or remove them");
@@ -189,7 +190,7 @@ void oci_rule_runtime(struct oci *c)
     devices(c, linux_);
     namespaces(c, linux_);
     net_devices(c, linux_);
-    if (json_count(oci_get(linux_, "timeOffsets")) && !oci_namespace(c, "time", NULL))
+    if (json_count(oci_get(linux_, "timeOffsets")) && !oci_namespace(c, "time"))
         oci_error(c, "R1", ".linux.timeOffsets",
                   "needs a time namespace (runc: 'time namespace offsets specified, but time namespace isn't "
                   "enabled "

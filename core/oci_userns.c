@@ -37,18 +37,14 @@ static void collapse(struct oci *c, struct json *list, const struct json *first)
 
 static void userns(struct oci *c)
 {
-    struct json *list = oci_get(oci_get(c->root, "linux"), "namespaces"),
-                *entry = oci_namespace(c, "user", NULL);
+    struct json *list = oci_namespaces(c, false), *entry = oci_namespace(c, "user");
     const char *path = NULL;
 
     if (!entry && c->mode == OCI_INSIDE)
         return;
     c->new_userns = true;
     if (!entry) {
-        if (!list) {
-            list = json_new_array(c->doc);
-            json_set(c->doc, oci_linux(c, true), "namespaces", list);
-        }
+        list = oci_namespaces(c, true);
         entry = json_new_object(c->doc);
         json_add_str(c->doc, entry, "type", "user");
         oci_changed(c, "N1", OCI_PATH(".linux.namespaces[%zu]", json_count(list)), NULL, entry, "%s",
@@ -97,13 +93,16 @@ static const char *read_map(const struct json *list, struct idmap *m)
     return m->n ? NULL : "it is empty";
 }
 
-/* newuidmap(1): a line is one's own id alone, or within one range of /etc/subuid. */
+static bool is_self(const struct side *s, const struct idmap_extent *e)
+{
+    return e->outer == s->self && e->count == 1;
+}
+
+/* newuidmap(1): a line that is not one's own id alone has to be within one range of /etc/subuid. */
 static bool helper_allows(const struct side *s, const struct idmap_extent *e)
 {
     uint64_t end = (uint64_t)e->outer + e->count;
 
-    if (e->outer == s->self && e->count == 1)
-        return true;
     for (size_t i = 0; i < s->subids->n; i++) {
         const struct subid_range *r = &s->subids->r[i];
         if (e->outer >= r->first && end <= (uint64_t)r->first + r->count)
@@ -135,12 +134,16 @@ static const char *refuse_map(const struct oci *c, const struct side *s, const s
         return "runc fails with more than 5 lines";
     if (outside ? c->facts->euid == 0 : c->facts->euid != 0 || c->facts->initial_userns)
         return NULL; /* the runtime's user is somebody else: nothing more is known */
-    if (outside && !c->facts->has_newuidmap && (m->n > 1 || m->e[0].count > 1 || m->e[0].outer != s->self))
+    if (outside && !c->facts->has_newuidmap && (m->n > 1 || !is_self(s, &m->e[0])))
         return "newuidmap and newgidmap are not installed, so that only the own id can be mapped";
-    for (size_t i = 0; i < m->n; i++)
-        if (outside ? !helper_allows(s, &m->e[i]) : !parent_has(s, &m->e[i]))
-            return outside ? "it has host ids that are neither the own one nor subordinate ones of this user"
-                           : "it has host ids that are not mapped here, or not in one line";
+    for (size_t i = 0; i < m->n; i++) {
+        if (outside && is_self(s, &m->e[i]))
+            continue;
+        if (outside && !helper_allows(s, &m->e[i]))
+            return "it has host ids that are neither the own one nor subordinate ones of this user";
+        if (!parent_has(s, &m->e[i]))
+            return "it has host ids that are not mapped here, or not in one line";
+    }
     return NULL;
 }
 
@@ -253,7 +256,7 @@ static bool same_map(const struct idmap *a, const struct idmap *b)
 /* Returns whether @m says what will be mapped. */
 static bool fix_map(struct oci *c, const struct side *s, struct idmap *m)
 {
-    struct json *list = oci_get(oci_get(c->root, "linux"), s->member);
+    struct json *list = oci_get(oci_linux(c, false), s->member);
     bool empty = !json_count(list);
     const char *bad = read_map(list, m), *why = "asked for on the command line";
 
@@ -261,6 +264,10 @@ static bool fix_map(struct oci *c, const struct side *s, struct idmap *m)
         if (bad || !same_map(m, s->given))
             write_map(c, s, s->given, why, NULL);
         *m = *s->given;
+        bad = refuse_map(c, s, m);
+        if (bad) /* it was asked for in so many words */
+            oci_warning(c, "N2", OCI_PATH(".linux.%s", s->member),
+                        "the map asked for with %s will hardly be set up: %s", s->option, bad);
         return true;
     }
     if (!bad)
@@ -289,8 +296,8 @@ void oci_rule_userns(struct oci *c)
         return;
     }
     if (c->userns_path) { /* whoever made it wrote its maps; runtimes take those of the document, if any */
-        c->maps_known = !read_map(oci_get(oci_get(c->root, "linux"), "uidMappings"), &c->uids) &&
-                        !read_map(oci_get(oci_get(c->root, "linux"), "gidMappings"), &c->gids);
+        c->maps_known = !read_map(oci_get(oci_linux(c, false), "uidMappings"), &c->uids) &&
+                        !read_map(oci_get(oci_linux(c, false), "gidMappings"), &c->gids);
         if (!c->maps_known && c->opts->runtime != OCI_CRUN)
             oci_warning(
                 c, "N2", ".linux.uidMappings",
@@ -299,10 +306,10 @@ void oci_rule_userns(struct oci *c)
                 "gid_map of a process in it say");
         return;
     }
-    if (json_count(oci_get(oci_get(c->root, "linux"), "uidMappings")))
+    if (json_count(oci_get(oci_linux(c, false), "uidMappings")))
         oci_drop(c, oci_linux(c, false), "uidMappings", "N2", ".linux.uidMappings",
                  "runtimes refuse maps without a user namespace");
-    if (json_count(oci_get(oci_get(c->root, "linux"), "gidMappings")))
+    if (json_count(oci_get(oci_linux(c, false), "gidMappings")))
         oci_drop(c, oci_linux(c, false), "gidMappings", "N2", ".linux.gidMappings",
                  "runtimes refuse maps without a user namespace");
 }

@@ -138,6 +138,10 @@ who=user
 # -------------------------------------------------------------------------------------------------------- templates
 run rootlet spec --new -b $dir
 status_is 4 '--new does not overwrite'
+run mkdir none
+run sh -c "cd none && rootlet spec --new -b $(printf '%04100d' 0)"
+status_is 64 'nor goes where it was not asked to, as for a folder with a name that is too long'
+is "$(ls none)" '' 'it writes nothing'
 run rootlet spec --new --rootless -o new.json
 status_is 0 '--new --rootless'
 run rootlet spec --check new.json

@@ -62,6 +62,13 @@ run rootlet run --net=none rootlet spec --net=/proc/self/ns/net $config
 is "$(value "$sys")" '"sysfs"' 'one that is joined, our own, is'
 run rootlet run --net=none rootlet spec --net=/run/nothing $config
 err_like 'mounts\[5\]: sysfs is kept, but nobody here knows' 'one that is not there is nobody knows whose'
+run sh -c "mkfifo /tmp/tester/fifo && rootlet run --net=none strace -o /tmp/tester/trace rootlet spec --net=/tmp/tester/fifo $config"
+err_like 'mounts\[5\]: sysfs is kept, but nobody here knows' 'nor whose one is that is no namespace'
+run grep -c '/tmp/tester/fifo.*= [0-9]' /tmp/tester/trace
+out_like '^[1-9]' 'which is looked at'
+run sh -c 'grep "open.*/tmp/tester/fifo" /tmp/tester/trace | grep -v O_PATH'
+out_is '' 'without being opened: it may be a device, or a FIFO whose writer waits'
+run rm /tmp/tester/fifo /tmp/tester/trace
 for kind in pid ipc; do
     config "c['linux']['namespaces'] = [n for n in c['linux']['namespaces'] if n['type'] != '$kind']"
     place=$([ $kind = pid ] && echo /proc || echo /dev/shm)
@@ -122,6 +129,10 @@ chown root: /sys/fs/cgroup/below
 run rootlet spec --cgroup=keep --cgroups-path=/below/mine $config
 status_is 2 'one that may not'
 err_like "linux\.cgroupsPath: the cgroup '/below/mine' cannot be made" 'is refused'
+run rootlet spec --cgroup=keep --cgroups-path=/none/../below/./mine $config
+status_is 2 'nor by way of a group that is not there'
+run rootlet spec --cgroup=keep --cgroups-path=../../etc/../mine $config
+status_is 0 'and ".." does not lead out of the tree'
 rmdir /sys/fs/cgroup/below
 umount /sys/fs/cgroup/cgroup.controllers /sys/fs/cgroup
 run rootlet spec --cgroup=delegated $config

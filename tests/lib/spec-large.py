@@ -44,6 +44,11 @@ INPUTS = {
     "mounts": (0, lambda: many(BASE + ',"mounts":[', '{"type":"bind","source":"/","options":["bind","ro"]}', "]}", 100000), ""),
     "options": (0, lambda: BASE + ',"mounts":[{"type":"bind","source":"/","options":["' + "uid=1," * (LIMIT // 6 - 40) + '"]}]}', ""),
     "sysctls": (2, lambda: many(BASE + ',"linux":{"sysctl":{', '"k.{}":"0"', "}}}", 500000), "and 499900 messages more"),
+    # what is looked for again and again stands behind very many other members
+    "members, mounts": (0, lambda: BASE + "," + many('"mounts":[', '{"type":"proc"}', '],"linux":{', 100000)
+                        + many("", '"x{}":0', ',"namespaces":[{"type":"ipc"}]}}', 200000), ""),
+    "members, sysctls": (2, lambda: BASE + "," + many("", '"x{}":0', ",", 100000) + many('"linux":{', '"x{}":0', ",", 100000)
+                         + many('"sysctl":{', '"net.{}":"0"', '},"namespaces":[{"type":"ipc"}]}}', 100000), "and 99900 messages more"),
     "groups": (0, lambda: many('{"root":{"path":"r"},"process":{"cwd":"/","args":["a"],"user":{"additionalGids":[', "{}", "]}}}", 1000000), ""),
     "maps": (0, lambda: many(BASE + ',"linux":{"uidMappings":[', '{"containerID":{},"hostID":1,"size":1}', "]}}", 140000), ""),
     "dots": (0, lambda: BASE + ',"mounts":[{"destination":"' + "/.." * (LIMIT // 3 - 60) + '/sys","type":"tmpfs"}]}', ""),

@@ -72,6 +72,12 @@ spec_runs_by() {
         status_is 0 "$where, with the host's network, processes and ipc, it is run by $runtime"
         is_contained $where 0:0
     done
+    rm -f $bundle/rootfs/tmp/dirs
+    run sh -euc 'cd /tmp/bundle; rootlet spec --mode=inside in.json -o config.json'
+    status_is 0 'converted outside, for who will be inside'
+    feed /dev/null rootlet run --net=host -- sh -euc 'cd /tmp/bundle; exec $1 --root=$(mktemp -d) run $(mktemp -u cXXXXXX)' sh $runtime
+    status_is 0 "it is run there by $runtime"
+    is_contained inside 0:0
     locked_binds
     prepare runc "c['process']['user'].update(uid=1000, gid=1000, additionalGids=[5])"
     in_container user outside $runtime
