@@ -225,36 +225,29 @@ static int join(const struct portd_config *c)
 
 /* ---- commands ---- */
 
-static int add(struct portd *p, struct sync_in *in)
+static int hear_add(const struct portd_ops *ops, void *arg, struct sync_in *in, uint32_t *ret_id)
 {
     struct portd_add a;
     if (in->len != sizeof(a) || in->nfds != 1)
         return -EBADMSG;
     memcpy(&a, in->payload, sizeof(a));
     a.child_ip[sizeof(a.child_ip) - 1] = '\0';
-    if (a.udp && !p->udp)
-        return -EINVAL;
-    int r = a.udp ? udp_ports_add(p->udp, &a, in->fds[0]) : tcp_ports_add(p->tcp, &a, in->fds[0]);
-    if (r == 0)
-        in->fds[0] = -1; /* the port's now */
-    return r;
+    *ret_id = a.id;
+    return ops->add(arg, &a, &in->fds[0]);
 }
 
-static int del(struct portd *p, const struct sync_in *in, uint32_t *ret_id)
+static int hear_del(const struct portd_ops *ops, void *arg, const struct sync_in *in, uint32_t *ret_id)
 {
     if (in->len != sizeof(*ret_id))
         return -EBADMSG;
     memcpy(ret_id, in->payload, sizeof(*ret_id));
-    int r = tcp_ports_del(p->tcp, *ret_id);
-    return r == -ENOENT && p->udp ? udp_ports_del(p->udp, *ret_id) : r;
+    return ops->del(arg, *ret_id);
 }
 
-static void on_sync(struct loop *l, struct watch *w, uint32_t events)
+void portd_hear(struct loop *l, int sync_fd, const struct portd_ops *ops, void *arg)
 {
-    (void)events;
-    struct portd *p = container_of(w, struct portd, sync);
     sync_in_auto struct sync_in in = {.nfds = 0};
-    int r = sync_recv(w->fd, &in, 0);
+    int r = sync_recv(sync_fd, &in, 0);
     if (r == -EAGAIN)
         return;
     if (r < 0 || in.msg == SYNC_STOP) {
@@ -264,18 +257,41 @@ static void on_sync(struct loop *l, struct watch *w, uint32_t events)
     }
     struct portd_ack ack = {.id = 0};
     if (in.msg == SYNC_PORT_ADD) {
-        ack.err = add(p, &in);
-        if (in.len >= sizeof(ack.id))
-            memcpy(&ack.id, in.payload, sizeof(ack.id)); /* first member of struct portd_add */
+        ack.err = hear_add(ops, arg, &in, &ack.id);
     } else if (in.msg == SYNC_PORT_DEL) {
-        ack.err = del(p, &in, &ack.id);
+        ack.err = hear_del(ops, arg, &in, &ack.id);
     } else {
         log_debug("port forwarder: message '%s' is none for it", sync_name(in.msg));
         return;
     }
     log_debug("port forwarder: %s %u: %d", sync_name(in.msg), ack.id, ack.err);
-    if (sync_send(w->fd, SYNC_PORT_ACK, &ack, sizeof(ack), NULL, 0) < 0)
+    if (sync_send(sync_fd, SYNC_PORT_ACK, &ack, sizeof(ack), NULL, 0) < 0)
         loop_quit(l, 0);
+}
+
+static int add(void *arg, const struct portd_add *a, int *fd)
+{
+    const struct portd *p = arg;
+    if (a->udp && !p->udp)
+        return -EINVAL;
+    int r = a->udp ? udp_ports_add(p->udp, a, *fd) : tcp_ports_add(p->tcp, a, *fd);
+    if (r == 0)
+        *fd = -1; /* the port's now */
+    return r;
+}
+
+static int del(void *arg, uint32_t id)
+{
+    const struct portd *p = arg;
+    int r = tcp_ports_del(p->tcp, id);
+    return r == -ENOENT && p->udp ? udp_ports_del(p->udp, id) : r;
+}
+
+static void on_sync(struct loop *l, struct watch *w, uint32_t events)
+{
+    static const struct portd_ops ops = {add, del};
+    (void)events;
+    portd_hear(l, w->fd, &ops, container_of(w, struct portd, sync));
 }
 
 /* ---- the process ---- */

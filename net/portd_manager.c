@@ -149,13 +149,10 @@ static int keep_port(struct manager *m, const struct port *p)
     return 0;
 }
 
-static int add(struct manager *m, struct sync_in *in)
+static int add(void *arg, const struct portd_add *a, int *fd)
 {
-    struct port p;
-    if (in->len != sizeof(p.add) || in->nfds != 1)
-        return -EBADMSG;
-    memcpy(&p.add, in->payload, sizeof(p.add));
-    p.fd = in->fds[0];
+    struct manager *m = arg;
+    struct port p = {.add = *a, .fd = *fd};
     int r = keep_port(m, &p);
     if (r < 0)
         return r;
@@ -165,18 +162,16 @@ static int add(struct manager *m, struct sync_in *in)
         m->n_ports--;
         return r;
     }
-    in->fds[0] = -1; /* kept */
+    *fd = -1; /* kept */
     return 0;
 }
 
-static int del(struct manager *m, const struct sync_in *in, uint32_t *ret_id)
+static int del(void *arg, uint32_t id)
 {
-    if (in->len != sizeof(*ret_id))
-        return -EBADMSG;
-    memcpy(ret_id, in->payload, sizeof(*ret_id));
+    struct manager *m = arg;
     for (size_t i = 0; i < m->n_ports; i++) {
         struct port p = m->ports[i];
-        if (p.add.id != *ret_id)
+        if (p.add.id != id)
             continue;
         memmove(&m->ports[i], &m->ports[i + 1], (m->n_ports - i - 1) * sizeof(p));
         m->n_ports--;
@@ -189,30 +184,9 @@ static int del(struct manager *m, const struct sync_in *in, uint32_t *ret_id)
 
 static void on_sync(struct loop *l, struct watch *w, uint32_t events)
 {
+    static const struct portd_ops ops = {add, del};
     (void)events;
-    struct manager *m = container_of(w, struct manager, sync);
-    struct sync_in sync_in_auto in = {.nfds = 0};
-    int r = sync_recv(w->fd, &in, 0);
-    if (r == -EAGAIN)
-        return;
-    if (r < 0 || in.msg == SYNC_STOP) {
-        log_debug("port forwarder: the supervisor is done (%d)", r);
-        loop_quit(l, 0);
-        return;
-    }
-    struct portd_ack ack = {.id = 0};
-    if (in.msg == SYNC_PORT_ADD) {
-        if (in.len >= sizeof(ack.id))
-            memcpy(&ack.id, in.payload, sizeof(ack.id)); /* first member of struct portd_add */
-        ack.err = add(m, &in);
-    } else if (in.msg == SYNC_PORT_DEL) {
-        ack.err = del(m, &in, &ack.id);
-    } else {
-        log_debug("port forwarder: message '%s' is none for it", sync_name(in.msg));
-        return;
-    }
-    if (sync_send(w->fd, SYNC_PORT_ACK, &ack, sizeof(ack), NULL, 0) < 0)
-        loop_quit(l, 0);
+    portd_hear(l, w->fd, &ops, container_of(w, struct manager, sync));
 }
 
 /* ---- the workers ---- */

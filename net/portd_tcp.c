@@ -11,21 +11,13 @@
  *        ▼                                                            │ writable, no error
  *     DIALLING: upstream is watched for its outcome, the client for its going away
  *        │ refused: next target, if there is one and no address was asked for
- *        │ no answer to the client's address for SILENCE_NS: the same target again, from a local address
+ *        │ no answer to the client's address for a while: the same target again, from a local address
  *        ▼ else
  *     client reset
- *
- * On loopback the handshake is over before connect(2) returns, though it says EINPROGRESS; a second connect(2) tells
- * the outcome at once. So the usual target needs no turn of the event loop.
  *
  * Running out of descriptors (or of connections, @max) must not spin on a listener that stays readable: all listeners
  * rest until a connection ends, or for RETRY_NS when somebody else's use of the machine was the cause. One descriptor is held
  * in reserve, so that who was accepted with the last one gets its connection to the server, too.
- *
- * A peer that vanishes without a word (a laptop that is shut, a cable, a firewall that forgets): keepalive finds that out within
- * KEEP_IDLE + KEEP_PROBES * KEEP_INTERVAL seconds, and the other side gets a reset. Where bytes are on their way to it, the
- * kernel gives up by itself (net.ipv4.tcp_retries2, about 15 minutes). Not TCP_USER_TIMEOUT: it also ends connections to
- * clients that are alive and do not read for a while (tcp(7)), which a server without a forwarder in between does not do.
  */
 #include "net/portd_tcp.h"
 
@@ -34,64 +26,33 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <netinet/tcp.h>
 
 #include "core/fd.h"
 #include "core/log.h"
 #include "net/ip.h"
 #include "net/relay.h"
+#include "net/tcp_dial.h"
 
-enum { ACCEPT_BATCH = 32, TARGETS_MAX = 3, MUTE_MAX = 8 };
-/*
- * A server on this machine fills whatever window it is given, faster than the client takes the bytes: megabytes would lie in
- * between that no cache holds, for which both pay. There is no distance that more than this (the kernel's default limit,
- * net.core.rmem_max) would be for. Measured: a quarter more throughput out of the container.
- */
-enum { LOCAL_RCVBUF = 212992 };
-enum { KEEP_IDLE = 60, KEEP_INTERVAL = 20, KEEP_PROBES = 6 }; /* seconds, seconds, number */
+enum { ACCEPT_BATCH = 32 };
 static const uint64_t RETRY_NS = 200 * 1000000ull;
-static const uint64_t SILENCE_NS =
-    3500 *
-    1000000ull; /* a lost SYN is sent again after 1 and 3 s (RFC 6298); a new bridge needs 2 s for IPv6 (RFC 4862) */
-static const uint64_t MUTE_NS = 60 * 1000000000ull;
-
-/* A target from which nothing comes back to clients' addresses, but to local ones: not tried for a while. */
-struct mute {
-    union sockaddr_ip addr;
-    uint64_t until; /* ns */
-};
-
-struct targets {
-    union sockaddr_ip addr[TARGETS_MAX];
-    bool local[TARGETS_MAX]; /* an address of this netns */
-    unsigned n;
-};
-
 struct tcp_port {
     struct watch w; /* the listener; owned */
     struct tcp_ports *t;
     struct tcp_port *next;
     uint32_t id;
-    bool any_address; /* the target is "this netns" */
-    struct targets targets;
+    struct port_targets targets;
 };
 
 struct dialling {
     struct watch up, client; /* both descriptors owned */
     struct tcp_ports *t;
     struct dialling *prev, *next;
-    struct targets targets;
-    unsigned at;      /* the target being tried */
-    bool keep_source; /* false after it failed for this client */
-    uint64_t until;   /* ns; dialled from the client's address: when that is given up; 0: it is not */
-    bool gave_up;     /* since then dialled from a local one */
-    union sockaddr_ip peer;
+    struct tcp_attempt attempt;
 };
 
 /* What one worker tells another about a client that it hands over. */
 struct handed {
-    struct targets targets;
-    bool any_address;
+    struct port_targets targets;
     union sockaddr_ip peer;
 };
 
@@ -108,13 +69,8 @@ struct tcp_ports {
     bool paused, said_full;
     void (*on_full)(const char *text, void *arg);
     void *on_full_arg;
-    bool keep_source, warned;
+    struct tcp_dialler dialler;
     struct timer silence;
-    struct mute mute[MUTE_MAX];
-    unsigned next_mute;
-    struct transparent can;
-    void (*warn)(const char *text, void *arg);
-    void *warn_arg;
 };
 
 size_t tcp_ports_connections(const struct tcp_ports *t)
@@ -199,129 +155,7 @@ static void on_relay_end(void *arg)
     resume_all(arg);
 }
 
-/* ---- dialling ---- */
-
-static void warn_once(struct tcp_ports *t, const char *why)
-{
-    log_debug("ports: cannot dial from the client's address: %s", why);
-    if (t->warned)
-        return;
-    t->warned = true;
-    struct reason text;
-    reason_set(&text, 0, "clients' source addresses are not kept, connections come from a local address: %s",
-               why);
-    t->warn(text.text, t->warn_arg);
-}
-
-static void set_int(int fd, int level, int name, int value)
-{
-    if (setsockopt(fd, level, name, &value, sizeof(value)) < 0)
-        log_debug("ports: setsockopt %d: %s", name, strerror(errno));
-}
-
-static void keep_alive(int fd)
-{
-    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL);
-    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
-}
-
-/* Socket connected to @to (@local: an address of this netns), or (-EINPROGRESS with *ret_fd set) on its way there; other -errno: it failed. */
-static int connect_to(const struct tcp_ports *t, const union sockaddr_ip *to, const union sockaddr_ip *from,
-                      bool local, int *ret_fd)
-{
-    fd_auto int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (local) /* before the connection is made, as that decides how large a window can become (tcp(7)) */
-        set_int(fd, SOL_SOCKET, SO_RCVBUF, LOCAL_RCVBUF);
-    if (!ip_is_loopback(to)) /* what is on lo cannot vanish */
-        keep_alive(fd);
-    if (from) /* a connection of that port that has ended must not be in the way */
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    int r = from ? transparent_bind(&t->can, fd, from) : 0;
-    if (r < 0)
-        return r;
-    r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
-    if (r == -EINPROGRESS)
-        r = connect(fd, &to->sa, ip_len(to)) < 0 ? -errno : 0;
-    if (r == -EALREADY)
-        r = -EINPROGRESS;
-    if (r == 0 || r == -EINPROGRESS)
-        *ret_fd = steal_fd(&fd);
-    return r;
-}
-
-static struct mute *find_mute(struct tcp_ports *t, const union sockaddr_ip *to)
-{
-    for (unsigned i = 0; i < MUTE_MAX; i++)
-        if (ip_same_addr(&t->mute[i].addr, to) && ip_port(&t->mute[i].addr) == ip_port(to))
-            return &t->mute[i];
-    return NULL;
-}
-
-static void set_mute(struct tcp_ports *t, const union sockaddr_ip *to)
-{
-    struct mute *m = find_mute(t, to);
-    if (!m)
-        m = &t->mute[t->next_mute++ % MUTE_MAX];
-    *m = (struct mute){*to, now_ns() + MUTE_NS};
-}
-
-static bool may_keep_source(const struct dialling *d)
-{
-    const union sockaddr_ip *to = &d->targets.addr[d->at];
-    const struct reason *why = NULL;
-    if (!d->keep_source)
-        return false;
-    const struct mute *m = find_mute(d->t, to);
-    if (m && now_ns() < m->until)
-        return false;
-    bool yes = transparent_way(&d->t->can, &d->peer, to, d->targets.local[d->at], &why) != TRANSPARENT_NO;
-    if (why)
-        warn_once(d->t, why->text);
-    return yes;
-}
-
-static int dial_target(struct dialling *d, int *ret_fd)
-{
-    const union sockaddr_ip *to = &d->targets.addr[d->at];
-    d->until = 0;
-    if (may_keep_source(d)) {
-        union sockaddr_ip from = d->peer;
-        int r = connect_to(d->t, to, &from, d->targets.local[d->at], ret_fd);
-        if (r == -EADDRINUSE ||
-            r == -EADDRNOTAVAIL) { /* an old connection of that port is not forgotten yet */
-            ip_set_port(&from, 0);
-            r = connect_to(d->t, to, &from, d->targets.local[d->at], ret_fd);
-        }
-        if (r == -EINPROGRESS)
-            d->until = now_ns() + SILENCE_NS;
-        if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED)
-            return r;
-        d->keep_source = false;
-        warn_once(d->t, strerror(-r));
-    }
-    return connect_to(d->t, to, NULL, d->targets.local[d->at], ret_fd);
-}
-
-/* Dial the target d->at and those after it until one answers or is under way. */
-static int dial(struct dialling *d, int *ret_fd)
-{
-    int r = -ECONNREFUSED;
-    for (; d->at < d->targets.n; d->at++) {
-        r = dial_target(d, ret_fd);
-        if (r == 0 || r == -EINPROGRESS)
-            return r;
-        log_debug("ports: dialling target %u: %s", d->at, strerror(-r));
-        if (r == -EMFILE || r == -ENFILE)
-            break;
-    }
-    return r;
-}
+/* ---- clients whose targets are being dialled ---- */
 
 static void forget(struct dialling *d)
 {
@@ -357,18 +191,16 @@ static void wait_for(struct dialling *d, int fd);
 
 static void connected(struct dialling *d, int *up)
 {
-    if (d->gave_up)
-        set_mute(d->t, &d->targets.addr[d->at]);
+    tcp_dial_answered(&d->t->dialler, &d->attempt);
     loop_del(d->t->l, &d->client);
     to_relay(d->t, &d->client.fd, up);
 }
 
-/* Dial on, from the target d->at. */
 static void dial_on(struct dialling *d)
 {
     struct tcp_ports *t = d->t;
     int fd = -1;
-    int r = dial(d, &fd);
+    int r = tcp_dial(&t->dialler, &d->attempt, &fd);
     if (r == -EINPROGRESS) {
         wait_for(d, fd);
         return;
@@ -400,15 +232,8 @@ static void on_up(struct loop *l, struct watch *w, uint32_t events)
         forget(d);
         return;
     }
-    log_debug("ports: target %u: %s", d->at, strerror(err));
     stop_dialling(d);
-    if (err != ECONNREFUSED && d->until) {
-        d->keep_source = false; /* the way back is missing: the same target again, from here */
-        warn_once(t, strerror(err));
-    } else {
-        d->at++;
-        d->gave_up = false;
-    }
+    tcp_dial_failed(&t->dialler, &d->attempt, err);
     dial_on(d);
 }
 
@@ -419,16 +244,15 @@ static void on_silence(struct loop *l, struct timer *timer)
     uint64_t now = now_ns(), next = 0;
     for (struct dialling *d = t->dialling, *older; d; d = older) {
         older = d->next;
-        if (!d->until)
+        uint64_t until = d->attempt.until;
+        if (!until)
             continue;
-        if (d->until > now) {
-            next = next && next < d->until ? next : d->until;
+        if (until > now) {
+            next = next && next < until ? next : until;
             continue;
         }
         stop_dialling(d);
-        d->keep_source = false;
-        d->gave_up = true;
-        warn_once(t, "a server's answers to them do not come back");
+        tcp_dial_silent(&t->dialler, &d->attempt);
         dial_on(d);
     }
     if (next)
@@ -450,51 +274,23 @@ static void on_client(struct loop *l, struct watch *w, uint32_t events)
 static void wait_for(struct dialling *d, int fd)
 {
     d->up = (struct watch){.fd = fd, .events = EPOLLOUT, .fn = on_up, .what = "dial"};
-    if (d->until && !d->t->silence.armed)
-        loop_timer_set(d->t->l, &d->t->silence, SILENCE_NS);
+    if (d->attempt.until && !d->t->silence.armed)
+        loop_timer_set(d->t->l, &d->t->silence, TCP_DIAL_SILENCE_NS);
     if (loop_add(d->t->l, &d->up) < 0)
         forget(d);
-}
-
-/*
- * No address was asked for, and the client's address can be kept over IPv6 only: if the server listens on [::1] as well as
- * on 127.0.0.1, that is the better one.
- */
-static bool may_be_ipv6(const struct dialling *d)
-{
-    return d->keep_source && d->t->can.v6 && d->peer.sa.sa_family == AF_INET6 && !ip_is_loopback(&d->peer);
-}
-
-static void prefer_ipv6(struct targets *ts)
-{
-    unsigned i = 0;
-    while (i < ts->n && ts->addr[i].sa.sa_family != AF_INET6)
-        i++;
-    if (i == ts->n)
-        return;
-    union sockaddr_ip a = ts->addr[i];
-    bool local = ts->local[i];
-    for (; i > 0; i--) {
-        ts->addr[i] = ts->addr[i - 1];
-        ts->local[i] = ts->local[i - 1];
-    }
-    ts->addr[0] = a;
-    ts->local[0] = local;
 }
 
 /* @client is ours from here on. */
 static void serve(struct tcp_ports *t, int client, const struct handed *h)
 {
-    struct dialling now = {.t = t, .targets = h->targets, .keep_source = t->keep_source, .peer = h->peer};
+    struct dialling now = {.t = t};
     int up = -1;
-    ip_unmap(&now.peer);
-    if (h->any_address && may_be_ipv6(&now))
-        prefer_ipv6(&now.targets);
-    int r = dial(&now, &up);
+    tcp_attempt_init(&now.attempt, &t->dialler, &h->targets, &h->peer);
+    int r = tcp_dial(&t->dialler, &now.attempt, &up);
     if ((r == -EMFILE || r == -ENFILE) && t->spare >= 0) {
         fd_close(&t->spare);
         pause_all(t, -r);
-        r = dial(&now, &up);
+        r = tcp_dial(&t->dialler, &now.attempt, &up);
     }
     if (r == 0) {
         to_relay(t, &client, &up);
@@ -579,7 +375,7 @@ static void on_listener(struct loop *l, struct watch *w, uint32_t events)
             pause_all(t, EMFILE);
             return;
         }
-        struct handed h = {.targets = p->targets, .any_address = p->any_address};
+        struct handed h = {.targets = p->targets};
         socklen_t len = sizeof(h.peer);
         int fd = accept4(w->fd, &h.peer.sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
@@ -592,21 +388,6 @@ static void on_listener(struct loop *l, struct watch *w, uint32_t events)
     }
 }
 
-static void set_targets(struct targets *to, const struct portd_add *add, const union sockaddr_ip *first)
-{
-    static const char *const loopback[] = {"127.0.0.1", "::1"};
-    to->addr[0] = *first;
-    to->n = 1;
-    for (unsigned i = 0; add->fallback && i < array_size(loopback); i++) {
-        union sockaddr_ip a;
-        ip_parse(loopback[i], add->child_port, &a);
-        if (!ip_same_addr(&a, first))
-            to->addr[to->n++] = a;
-    }
-    for (unsigned i = 0; i < to->n; i++)
-        to->local[i] = transparent_target(&to->addr[i]);
-}
-
 int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
 {
     union sockaddr_ip first;
@@ -617,9 +398,8 @@ int tcp_ports_add(struct tcp_ports *t, const struct portd_add *add, int fd)
         return -ENOMEM;
     p->t = t;
     p->id = add->id;
-    set_targets(&p->targets, add, &first);
-    p->any_address = add->fallback;
-    keep_alive(fd); /* inherited by what is accepted */
+    port_targets_set(&p->targets, &first, add->fallback);
+    tcp_keep_alive(fd); /* inherited by what is accepted */
     /* Of several workers that wait one is woken up for a client. (Nor can such a watch be modified: epoll_ctl(2).) */
     uint32_t events = EPOLLIN | (t->share ? EPOLLEXCLUSIVE : 0u);
     p->w = (struct watch){.fd = fd, .events = events, .fn = on_listener, .what = "listener"};
@@ -681,10 +461,10 @@ void tcp_ports_on_full(struct tcp_ports *t, void (*fn)(const char *text, void *a
 void tcp_ports_keep_source(struct tcp_ports *t, const struct transparent *can,
                            void (*warn)(const char *text, void *arg), void *arg)
 {
-    t->keep_source = true;
-    t->can = *can;
-    t->warn = warn;
-    t->warn_arg = arg;
+    t->dialler.keep_source = true;
+    t->dialler.can = *can;
+    t->dialler.warn = warn;
+    t->dialler.warn_arg = arg;
 }
 
 void tcp_ports_free(struct tcp_ports *t)

@@ -43,7 +43,7 @@ struct udp_port {
     struct udp_port *next;
     uint32_t id;
     int family;
-    struct udp_targets targets;
+    struct port_targets targets;
 };
 
 struct udp_ports {
@@ -270,21 +270,6 @@ static void on_port(struct loop *l, struct watch *w, uint32_t events)
     }
 }
 
-static void set_targets(struct udp_targets *t, const struct portd_add *add, const union sockaddr_ip *first)
-{
-    static const char *const loopback[] = {"127.0.0.1", "::1"};
-    t->addr[0] = *first;
-    t->n = 1;
-    for (unsigned i = 0; add->fallback && i < array_size(loopback); i++) {
-        union sockaddr_ip a;
-        ip_parse(loopback[i], add->child_port, &a);
-        if (!ip_same_addr(&a, first))
-            t->addr[t->n++] = a;
-    }
-    for (unsigned i = 0; i < t->n; i++)
-        t->local[i] = transparent_target(&t->addr[i]);
-}
-
 int udp_ports_add(struct udp_ports *u, const struct portd_add *add, int fd)
 {
     union sockaddr_ip first, own;
@@ -297,7 +282,7 @@ int udp_ports_add(struct udp_ports *u, const struct portd_add *add, int fd)
     p->u = u;
     p->id = add->id;
     p->family = own.sa.sa_family;
-    set_targets(&p->targets, add, &first);
+    port_targets_set(&p->targets, &first, add->fallback);
     p->w = (struct watch){.fd = fd, .events = EPOLLIN, .fn = on_port, .what = "udp port"};
     int r = loop_add(u->l, &p->w);
     if (r < 0) {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of portd (net/portd.c): one process that serves, and what the one that manages several needs of it. */
 #pragma once
+#include "core/loop.h"
+#include "core/sync.h"
+#include "net/port.h"
 #include "net/portd.h"
 #include "net/portd_share.h"
 #include "net/transparent.h"
@@ -25,3 +28,12 @@ int portd_filter(bool manager);
 
 /* portd_failed - tell the supervisor by SYNC_FAILED; Return: the exit status */
 int portd_failed(int sync_fd, int err);
+
+/* What serves the ports: this process, or the manager's workers. Both return 0 or -errno. */
+struct portd_ops {
+    int (*add)(void *arg, const struct portd_add *add, int *fd); /* takes the listener on success */
+    int (*del)(void *arg, uint32_t id);
+};
+
+/* portd_hear - one message of the supervisor's: done, answered; its end quits the loop. Does not wait for one. */
+void portd_hear(struct loop *l, int sync_fd, const struct portd_ops *ops, void *arg);

@@ -20,7 +20,7 @@ static void warn_once(struct udp_dialler *d, const char *why)
     d->warn(text.text, d->warn_arg);
 }
 
-static enum transparent_way way_to(const struct udp_dialler *d, const struct udp_targets *t,
+static enum transparent_way way_to(const struct udp_dialler *d, const struct port_targets *t,
                                    const union sockaddr_ip *client, unsigned target,
                                    const struct reason **ret_why)
 {
@@ -30,7 +30,7 @@ static enum transparent_way way_to(const struct udp_dialler *d, const struct udp
 }
 
 /* Sets up->way on success. */
-static int open_kept(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up)
+static int open_kept(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up)
 {
     const struct reason *cause = NULL;
     struct reason why = {.text = ""};
@@ -49,7 +49,7 @@ static int open_kept(struct udp_dialler *d, const struct udp_targets *t, struct 
 }
 
 /* Socket connected to up->target, or -errno. */
-static int open_target(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up)
+static int open_target(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up)
 {
     const union sockaddr_ip *to = &t->addr[up->target];
     up->way = TRANSPARENT_NO;
@@ -63,7 +63,7 @@ static int open_target(struct udp_dialler *d, const struct udp_targets *t, struc
 }
 
 /* No address was asked for, and this client's is kept over IPv6 only: a server that is there as well is the better one. */
-static unsigned first_target(const struct udp_dialler *d, const struct udp_targets *t,
+static unsigned first_target(const struct udp_dialler *d, const struct port_targets *t,
                              const union sockaddr_ip *client)
 {
     const struct reason *why = NULL;
@@ -74,7 +74,7 @@ static unsigned first_target(const struct udp_dialler *d, const struct udp_targe
 }
 
 /* Try targets until one can be had or all were tried. */
-static int open_from(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up)
+static int open_from(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up)
 {
     for (;;) {
         up->fd = open_target(d, t, up);
@@ -89,7 +89,7 @@ static int open_from(struct udp_dialler *d, const struct udp_targets *t, struct 
     }
 }
 
-int udp_upstream_open(struct udp_dialler *d, const struct udp_targets *t, const union sockaddr_ip *client,
+int udp_upstream_open(struct udp_dialler *d, const struct port_targets *t, const union sockaddr_ip *client,
                       struct udp_upstream *ret)
 {
     struct udp_upstream up = {.fd = -1, .client = *client, .tried = 1};
@@ -100,7 +100,7 @@ int udp_upstream_open(struct udp_dialler *d, const struct udp_targets *t, const 
     return r;
 }
 
-int udp_upstream_next(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up)
+int udp_upstream_next(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up)
 {
     if (up->tried >= t->n)
         return -ENOENT;
@@ -110,7 +110,7 @@ int udp_upstream_next(struct udp_dialler *d, const struct udp_targets *t, struct
     return open_from(d, t, up);
 }
 
-void udp_upstream_close(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up)
+void udp_upstream_close(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up)
 {
     fd_close(&up->fd);
     if (up->way != TRANSPARENT_NO)

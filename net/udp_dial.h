@@ -4,16 +4,8 @@
 #include <stdbool.h>
 
 #include "net/ip.h"
+#include "net/port_targets.h"
 #include "net/udp_source.h"
-
-enum { UDP_TARGETS_MAX = 3 };
-
-/* Where servers may be. */
-struct udp_targets {
-    union sockaddr_ip addr[UDP_TARGETS_MAX];
-    bool local[UDP_TARGETS_MAX]; /* an address of this netns */
-    unsigned n;
-};
 
 struct udp_dialler {
     struct udp_source *source; /* borrowed; NULL: nobody's address is kept */
@@ -35,8 +27,8 @@ struct udp_upstream {
  * @client: IPv4 as such
  * Return: 0 or -errno of the last one; -EMFILE and -ENFILE at once. Does not block.
  */
-int udp_upstream_open(struct udp_dialler *d, const struct udp_targets *t, const union sockaddr_ip *client,
+int udp_upstream_open(struct udp_dialler *d, const struct port_targets *t, const union sockaddr_ip *client,
                       struct udp_upstream *ret);
 /* udp_upstream_next - nobody listens there: connect to the next target. -ENOENT: all were tried, the socket stays; else the socket is gone. */
-int udp_upstream_next(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up);
-void udp_upstream_close(struct udp_dialler *d, const struct udp_targets *t, struct udp_upstream *up);
+int udp_upstream_next(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up);
+void udp_upstream_close(struct udp_dialler *d, const struct port_targets *t, struct udp_upstream *up);
