@@ -300,8 +300,8 @@ static int dial_target(struct dialling *d, int *ret_fd)
         }
         if (r == -EINPROGRESS)
             d->until = now_ns() + SILENCE_NS;
-        if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED)
-            return r;
+        if (r == 0 || r == -EINPROGRESS || r == -ECONNREFUSED || r == -EMFILE || r == -ENFILE)
+            return r; /* those without a descriptor are for serve() and its reserve */
         d->keep_source = false;
         warn_once(d->t, strerror(-r));
     }
