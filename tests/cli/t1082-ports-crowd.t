@@ -113,7 +113,7 @@ who=root
 launch c rootlet run --net=none --port-driver=builtin -p 0.0.0.0:8080:7/tcp $netload serve 127.0.0.1 7
 launch crowd in-world $netload hold 192.0.2.2 8080 1
 hear crowd
-like "$(ss -tnoH state established sport = :8080)" 'timer:\(keepalive,(60|[0-5]?[0-9])sec,0\)' 'a client that says nothing is asked within a minute'
+like "$(ss -tnoH state established sport = :8080)" 'timer:\(keepalive,(1min|[0-5]?[0-9]sec),0\)' 'a client that says nothing is asked within a minute'
 finish crowd
 down
 nothing_left 'nothing is left'
