@@ -117,11 +117,23 @@ static int put(int nl, const char *table, ruleset *rules, const struct nft_marks
     return nft_commit(nl, &b, why);
 }
 
-/* Before Linux 5.12 a table has no owner. */
+static void nft_forget(int nl, const char *table)
+{
+    const struct nft_table t = {.family = NF_FAMILY_INET, .name = table};
+    struct nl_buf b;
+    nft_begin(&b);
+    nft_table_del(&b, &t);
+    (void)nft_commit(nl, &b, NULL);
+}
+
+/* Before Linux 5.12 a table has no owner, and one of the same name is what a forwarder before this one has left. */
 static int put_owned(int nl, const char *table, ruleset *rules, const struct nft_marks *m, struct reason *why)
 {
     int r = put(nl, table, rules, m, true, why);
-    return r == -EINVAL || r == -EOPNOTSUPP ? put(nl, table, rules, m, false, why) : r;
+    if (r != -EINVAL && r != -EOPNOTSUPP)
+        return r;
+    nft_forget(nl, table);
+    return put(nl, table, rules, m, false, why);
 }
 
 int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, struct reason *why)
@@ -132,13 +144,4 @@ int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, struct
 int nft_low_ports(int nl, const char *table, const struct nft_marks *m, struct reason *why)
 {
     return put_owned(nl, table, low_ports, m, why);
-}
-
-void nft_forget(int nl, const char *table)
-{
-    const struct nft_table t = {.family = NF_FAMILY_INET, .name = table};
-    struct nl_buf b;
-    nft_begin(&b);
-    nft_table_del(&b, &t);
-    (void)nft_commit(nl, &b, NULL);
 }

@@ -32,6 +32,3 @@ int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, struct
 
 /* nft_low_ports - UDP packets marked begun_low leave from the port whose upper twin they come from. @nl, @table and return as above. Linux 5.2. */
 int nft_low_ports(int nl, const char *table, const struct nft_marks *m, struct reason *why);
-
-/* nft_forget - remove the table, if it is there. */
-void nft_forget(int nl, const char *table);

@@ -156,6 +156,8 @@ int nstarget_open(const char *name, bool is_path, struct nstarget *ret, struct r
     if (r == 0) {
         open_owner(&t, &owner);
         r = try_join(&t);
+        if (r == 0 && t.userns_fd < 0 && !proc_has_cap(CAP_SYS_ADMIN))
+            r = -EPERM; /* the caller's own, which one may be in without any right to it */
         if (r < 0)
             explain(r, &t, name, owner, why);
     }

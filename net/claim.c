@@ -189,8 +189,8 @@ static void open_settings(struct claim *c, unsigned off)
         s->get = open(sysctl_paths[i], O_RDONLY | O_CLOEXEC);
         s->error = s->get < 0 ? -errno : 0;
         s->was_off = (off & 1u << i) || setting(s) == '0';
-        if (s->was_off)
-            s->put = open(sysctl_paths[i], O_WRONLY | O_CLOEXEC);
+        /* In any case: at the end others' records may say that it was off. */
+        s->put = open(sysctl_paths[i], O_WRONLY | O_CLOEXEC);
     }
 }
 

@@ -201,8 +201,9 @@ static void worker_is_up(struct service *s)
 {
     struct worker *w = s->owner;
     struct manager *m = w->m;
-    uint64_t until = now_ns() + (uint64_t)ANSWER_MS * 1000000u;
     for (size_t i = 0; i < m->n_ports; i++) {
+        /* For each: thousands may take longer than one that hangs is given. */
+        uint64_t until = now_ns() + (uint64_t)ANSWER_MS * 1000000u;
         ask(w, SYNC_PORT_ADD, &m->ports[i]);
         int r = answer(w, m->ports[i].add.id, until);
         if (r < 0)

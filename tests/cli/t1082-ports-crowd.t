@@ -91,12 +91,29 @@ for who in root user; do
     is "$(grep -c 'no more than .* connections for now .*ulimit -n' <<<"$stderr")" 1 'one warning says why, and what to do'
 done
 
+# --- with the last ones: whether it is the client's connection or the server's that gets none depends on how many there are
+for nofile in 80 81; do
+    launch c sh -c 'ulimit -n $0; exec "$@"' $nofile rootlet run --net=none --port-driver=builtin -p 0.0.0.0:8080:7/tcp $netload serve 127.0.0.1 7
+    who=root
+    launch crowd in-world $netload hold 192.0.2.2 8080 20
+    hear crowd
+    is "$line" 'open 20 0' "$nofile descriptors: 20 clients from elsewhere"
+    launch more in-world $netload hold 192.0.2.2 8080 30
+    finish crowd
+    hear more
+    is "$line" 'open 30 0' '30 more, when there is room'
+    finish more
+    who=user
+    down
+    err_unlike 'source addresses are not kept' 'their addresses are not given up for that'
+done
+
 # --- peers that vanish
 who=root
 launch c rootlet run --net=none --port-driver=builtin -p 0.0.0.0:8080:7/tcp $netload serve 127.0.0.1 7
 launch crowd in-world $netload hold 192.0.2.2 8080 1
 hear crowd
-like "$(ss -tnoH state established sport = :8080)" 'timer:\(keepalive,(60|[0-5]?[0-9])sec,0\)' 'a client that says nothing is asked within a minute'
+like "$(ss -tnoH state established sport = :8080)" 'timer:\(keepalive,(1min|[0-5]?[0-9]sec),0\)' 'a client that says nothing is asked within a minute'
 finish crowd
 down
 nothing_left 'nothing is left'

@@ -86,6 +86,13 @@ for who in root user; do
     out_like '^192\.0\.2\.1 ' 'the second one ends first'
     end_of a
     clean 'nothing is left either'
+    inside sh -c 'echo 1 >/proc/sys/net/ipv4/fwmark_reflect'
+    forward a 0.0.0.0:8001:80/tcp
+    inside sh -c 'echo 0 >/proc/sys/net/ipv4/fwmark_reflect'
+    forward b 0.0.0.0:8011:80/tcp
+    end_of b
+    end_of a
+    clean 'a setting that was switched off between the two'
 
     # --- killed
     workers=1

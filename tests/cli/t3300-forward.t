@@ -254,6 +254,7 @@ run ip netns add web
 who=user
 refused "'/run/netns/web'.* belongs to root .*" "root's namespace, by a user" --netns /run/netns/web -p 8080:80/tcp
 refused 'process 1: Permission denied .*' "root's process" --target 1 -p 8080:80/tcp
+refused "'/proc/self/ns/net'.* belongs to root .*" 'the one it is in, where it may do nothing' --netns /proc/self/ns/net -p 8080:80/tcp
 run unshare -Ur rootlet forward --netns /run/netns/web -p 8080:80/tcp
 is "$status:$(grep -c 'user namespace outside of this one' <<<"$stderr"):$(wc -l <<<"$stderr")" 1:1:1 "by a user namespace's root"
 who=root
