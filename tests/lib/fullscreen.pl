@@ -6,7 +6,8 @@ $terminal->getattr(0);
 my $mode = $terminal->getlflag;
 sub raw { $terminal->setlflag($mode & ~(ICANON | ECHO)); $terminal->setattr(0, TCSANOW) }
 sub cooked { $terminal->setlflag($mode); $terminal->setattr(0, TCSANOW) }
-$SIG{TSTP} = sub { cooked; kill STOP => $$; raw };
+# At once, and not at the next safe moment, which for a signal that comes just before a read is after that.
+sigaction SIGTSTP, POSIX::SigAction->new(sub { cooked; kill STOP => $$; raw }, POSIX::SigSet->new, SA_RESTART);
 raw;
 print "ready\n";
 for (1 .. 2) {
