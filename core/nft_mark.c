@@ -117,31 +117,20 @@ static int put(int nl, const char *table, ruleset *rules, const struct nft_marks
     return nft_commit(nl, &b, why);
 }
 
-static void nft_forget(int nl, const char *table)
+/* Before Linux 5.12 a table has no owner. A table of that name that is there already is replaced (nft_table()). */
+static int put_owned(int nl, const char *table, ruleset *rules, const struct nft_marks *m, bool owned,
+                     struct reason *why)
 {
-    const struct nft_table t = {.family = NF_FAMILY_INET, .name = table};
-    struct nl_buf b;
-    nft_begin(&b);
-    nft_table_del(&b, &t);
-    (void)nft_commit(nl, &b, NULL);
+    int r = put(nl, table, rules, m, owned, why);
+    return owned && (r == -EINVAL || r == -EOPNOTSUPP) ? put(nl, table, rules, m, false, why) : r;
 }
 
-/* Before Linux 5.12 a table has no owner, and one of the same name is what a forwarder before this one has left. */
-static int put_owned(int nl, const char *table, ruleset *rules, const struct nft_marks *m, struct reason *why)
+int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, bool owned, struct reason *why)
 {
-    int r = put(nl, table, rules, m, true, why);
-    if (r != -EINVAL && r != -EOPNOTSUPP)
-        return r;
-    nft_forget(nl, table);
-    return put(nl, table, rules, m, false, why);
+    return put_owned(nl, table, follow, m, owned, why);
 }
 
-int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, struct reason *why)
+int nft_low_ports(int nl, const char *table, const struct nft_marks *m, bool owned, struct reason *why)
 {
-    return put_owned(nl, table, follow, m, why);
-}
-
-int nft_low_ports(int nl, const char *table, const struct nft_marks *m, struct reason *why)
-{
-    return put_owned(nl, table, low_ports, m, why);
+    return put_owned(nl, table, low_ports, m, owned, why);
 }

@@ -18,8 +18,9 @@ enum { NFT_UPPER_TWIN = 0x8000 };
 
 /**
  * nft_follow_mark - what answers a connection begun with a packet mark gets another
- * @nl: nl_open(NETLINK_NETFILTER); the kernel removes the table with it (Linux 5.12)
+ * @nl: nl_open(NETLINK_NETFILTER)
  * @table: name of a table of our own (family inet), which is replaced when it is there
+ * @owned: nobody else can change it, and it goes with @nl (Linux 5.12); else it stays until the namespace ends
  *
  * Before routing for packets that come in, and with a new routing decision for packets made here; so a routing rule on the
  * answer's mark sees them also when the connection was redirected to somewhere else on its way. A question that arrives here
@@ -28,7 +29,7 @@ enum { NFT_UPPER_TWIN = 0x8000 };
  *
  * Does not block. Return: 0 or -errno, the text in @why where the kernel says more: -ENOENT: the kernel lacks a part of nf_tables.
  */
-int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, struct reason *why);
+int nft_follow_mark(int nl, const char *table, const struct nft_marks *m, bool owned, struct reason *why);
 
-/* nft_low_ports - UDP packets marked begun_low leave from the port whose upper twin they come from. @nl, @table and return as above. Linux 5.2. */
-int nft_low_ports(int nl, const char *table, const struct nft_marks *m, struct reason *why);
+/* nft_low_ports - UDP packets marked begun_low leave from the port whose upper twin they come from. @nl, @table, @owned and return as above. Linux 5.2. */
+int nft_low_ports(int nl, const char *table, const struct nft_marks *m, bool owned, struct reason *why);

@@ -170,6 +170,7 @@ static int start_portd(struct instance *in)
     c->netns_fd = in->netns_fd;
     c->source_ip_transparent = in->cfg->source_ip_transparent;
     c->workers = in->cfg->port_workers;
+    c->keep_tables = true;
     in->portd = (struct service){
         .name = "portd",
         .serve = serve_portd,

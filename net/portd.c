@@ -389,14 +389,14 @@ int portd_work(const struct portd_worker *w, int sync_fd)
 }
 
 /* What this namespace is not made for is no failure: there are local addresses. */
-static void prepare_source(struct claim **ret_claim, struct transparent *ret_can)
+static void prepare_source(bool keep_tables, struct claim **ret_claim, struct transparent *ret_can)
 {
     struct reason why = {.text = ""};
     int r = claim_new(ret_claim, &why);
     if (r < 0)
         ret_can->why = why;
     else
-        transparent_setup(*ret_claim, ret_can);
+        transparent_setup(*ret_claim, keep_tables, ret_can);
 }
 
 static int prepare(const struct portd_config *c, struct claim **ret_claim, struct transparent *ret_can)
@@ -405,7 +405,7 @@ static int prepare(const struct portd_config *c, struct claim **ret_claim, struc
     if (r == 0)
         check_loopback(c);
     if (r == 0 && c->source_ip_transparent)
-        prepare_source(ret_claim, ret_can);
+        prepare_source(c->keep_tables, ret_claim, ret_can);
     if (r == 0)
         r = empty_root(c);
     return r == 0 ? give_up(c) : r;

@@ -15,6 +15,7 @@ struct portd_config {
     unsigned
         workers; /* 1: this process does everything; more, at most PORTD_WORKERS_MAX: see net/portd_manager.h */
     uint32_t udp_idle_s; /* a UDP flow ends after so many seconds of silence; at least 1 */
+    bool keep_tables;    /* the namespace ends with us: nothing in it has to go when this process does */
     bool sandbox, seccomp;
 };
 

@@ -66,7 +66,7 @@ static int setup_family(const struct claim *c, int nl, int family, struct reason
     return r < 0 ? r : claim_sysctl(c, family == AF_INET6 ? CLAIM_REFLECT6 : CLAIM_REFLECT4, why);
 }
 
-static void setup_followed(struct claim *c, struct transparent *t)
+static void setup_followed(struct claim *c, bool keep_tables, struct transparent *t)
 {
     const struct nft_marks marks = {
         .begun = claim_id(c, CLAIM_BEGUN),
@@ -77,7 +77,7 @@ static void setup_followed(struct claim *c, struct transparent *t)
     char name[32];
     fd_auto int nl = nl_open(NETLINK_NETFILTER);
     snprintf(name, sizeof(name), "rootlet-ports-%u", claim_number(c));
-    int r = nl < 0 ? nl : nft_follow_mark(nl, name, &marks, &kernel);
+    int r = nl < 0 ? nl : nft_follow_mark(nl, name, &marks, !keep_tables, &kernel);
     if (r < 0) {
         reason_set(&t->loose, r, "the kernel refuses rules of nf_tables that follow connections: %s",
                    *kernel.text ? kernel.text : strerror(-r));
@@ -86,15 +86,18 @@ static void setup_followed(struct claim *c, struct transparent *t)
     t->followed = true;
     t->mark = marks.begun;
     snprintf(name, sizeof(name), "rootlet-low-%u", claim_number(c));
-    r = nft_low_ports(nl, name, &marks, &kernel);
+    r = nft_low_ports(nl, name, &marks, !keep_tables, &kernel);
     t->low_ports = r == 0;
     if (r < 0)
         log_debug("source addresses: ports below %d are not kept: %s %s", NFT_UPPER_TWIN, strerror(-r),
                   kernel.text);
-    claim_keep(c, steal_fd(&nl));
+    if (keep_tables)
+        fd_close_later(&nl); /* the kernel's clean-up after the transactions */
+    else
+        claim_keep(c, steal_fd(&nl));
 }
 
-void transparent_setup(struct claim *c, struct transparent *ret)
+void transparent_setup(struct claim *c, bool keep_tables, struct transparent *ret)
 {
     struct transparent t = {.mark = claim_id(c, CLAIM_ALL), .clients = claim_id(c, CLAIM_CLIENTS), .nl = -1};
     fd_auto int nl = nl_open(NETLINK_ROUTE);
@@ -108,7 +111,7 @@ void transparent_setup(struct claim *c, struct transparent *ret)
         log_debug("source addresses: IPv4 %s, IPv6 %s: %s", t.v4 ? "yes" : "no", t.v6 ? "yes" : "no",
                   t.why.text);
     if (t.v4 || t.v6)
-        setup_followed(c, &t);
+        setup_followed(c, keep_tables, &t);
     *ret = t;
 }
 

@@ -21,10 +21,12 @@ struct transparent {
 /**
  * transparent_setup - prepare the caller's network namespace, once
  * @c: what is changed is undone with it
+ * @keep_tables: but for the nf_tables tables, which stay until the namespace ends (the kernel takes some 20 ms to remove them,
+ *               and the process that owns them ends no sooner)
  * Needs CAP_NET_ADMIN in the user namespace that owns it, a writable /proc/sys/net, and lo up.
  * Does not block. There is no failure: @ret says what is possible.
  */
-void transparent_setup(struct claim *c, struct transparent *ret);
+void transparent_setup(struct claim *c, bool keep_tables, struct transparent *ret);
 
 enum transparent_way {
     TRANSPARENT_NO,
